@@ -1,0 +1,1 @@
+//! The bounded cursor that every response is read through.

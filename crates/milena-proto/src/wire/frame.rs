@@ -1,0 +1,1 @@
+//! Request and response headers, and which version of them an API's version uses.
