@@ -113,6 +113,35 @@ impl fmt::Display for AssignmentEpoch {
     }
 }
 
+/// Which question an answer belongs to. Counted by each machine on its own; an answer to any other id is dropped.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RequestId(pub u64);
+
+/// Why a call has no answer. Whether the broker acted on it is not known, except for `Unsupported`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CallFailed {
+    /// The connection ended first.
+    Disconnected,
+    /// The deadline passed first.
+    TimedOut,
+    /// The broker lacks the API, or every version of it that could carry this request: nothing was sent.
+    Unsupported,
+    /// The answer was not what its version of the API says.
+    Malformed,
+}
+
+/// Who a member of a group is at this moment: what its commits and heartbeats are signed with. Taken whole
+/// from the group's machine, so that a generation never meets another generation's member id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MemberSnapshot {
+    /// The member id.
+    pub member_id: String,
+    /// The generation, or the member epoch of a KIP-848 group.
+    pub generation: Generation,
+    /// `group.instance.id` of a static member.
+    pub group_instance_id: Option<String>,
+}
+
 /// Which records a reader sees of transactions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum IsolationLevel {
