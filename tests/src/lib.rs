@@ -1,1 +1,3 @@
-//! To come.
+//! Whole-system tests: real Apache Kafka, other people's clients, a tracing proxy.
+
+pub mod fixture;

@@ -61,7 +61,9 @@ pub(crate) fn try_lock(name: &str) -> Result<Option<File>> {
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(Error::new(format!("cannot lock {}: {error}", path.display()))),
+        Err(TryLockError::Error(error)) => {
+            Err(Error::new(format!("cannot lock {}: {error}", path.display())))
+        }
     }
 }
 

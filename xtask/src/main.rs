@@ -1,2 +1,7 @@
-//! To come.
-fn main() {}
+//! `cargo xtask`: chores of this repository.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    xtask::main()
+}

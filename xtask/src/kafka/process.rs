@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -52,7 +52,6 @@ pub(crate) enum Signal {
 pub(crate) struct Process {
     child: Child,
     pid: u32,
-    log: PathBuf,
     leash: Leash,
 }
 
@@ -76,7 +75,8 @@ impl Process {
                     .args(command)
                     .stdin(Stdio::piped())
                     .stdout(Stdio::piped())
-                    .stderr(Stdio::inherit())
+                    // The shell's own "Killed"; what the process itself prints goes to the log.
+                    .stderr(Stdio::null())
                     // Ctrl-C at the terminal must reach the owner alone: the leash then ends the rest.
                     .process_group(0)
                     .spawn()
@@ -86,7 +86,7 @@ impl Process {
                     BufReader::new(stdout).read_line(&mut line).context(what)?;
                 }
                 let pid = line.trim().parse().context(what)?;
-                Ok(Process { child, pid, log: log.to_owned(), leash })
+                Ok(Process { child, pid, leash })
             }
             Leash::Loose => {
                 let out = OpenOptions::new().create(true).append(true).open(log).context(what)?;
@@ -99,7 +99,7 @@ impl Process {
                     .process_group(0)
                     .spawn()
                     .context(what)?;
-                Ok(Process { pid: child.id(), child, log: log.to_owned(), leash })
+                Ok(Process { pid: child.id(), child, leash })
             }
         }
     }
@@ -131,11 +131,6 @@ impl Process {
             sleep(Duration::from_millis(10));
         }
         Ok(true)
-    }
-
-    /// The last `bytes` of what it printed.
-    pub(crate) fn tail(&self, bytes: u64) -> String {
-        tail(&self.log, bytes)
     }
 
     /// Leaves a [`Leash::Loose`] process to itself.
@@ -188,7 +183,7 @@ impl Drop for Janitor {
 }
 
 /// Sends a signal to a process by its id, through the shell's own `kill`: no `unsafe`, no extra package.
-pub(crate) fn send_signal(pid: u32, signal: Signal) -> Result<()> {
+fn send_signal(pid: u32, signal: Signal) -> Result<()> {
     let name = match signal {
         Signal::Terminate => "TERM",
         Signal::Kill => "KILL",
@@ -202,6 +197,23 @@ pub(crate) fn send_signal(pid: u32, signal: Signal) -> Result<()> {
         .status()
         .context(|| format!("cannot send SIG{name} to {pid}"))?;
     if status.success() { Ok(()) } else { Err(Error::new(format!("cannot send SIG{name} to {pid}"))) }
+}
+
+/// Asks the process to end, or ends it.
+pub(crate) fn terminate(pid: u32, at_once: bool) -> Result<()> {
+    send_signal(pid, if at_once { Signal::Kill } else { Signal::Terminate })
+}
+
+/// The lines of a log that tell of errors, then its last lines; empty if there is no such file.
+pub(crate) fn gist(path: &Path) -> String {
+    let text = tail(path, 1 << 20);
+    let lines: Vec<&str> = text.lines().collect();
+    let end = lines.len().saturating_sub(20);
+    let telling =
+        |line: &&&str| ["ERROR", "FATAL", "Exception", "Error:"].iter().any(|word| line.contains(word));
+    let mut gist: Vec<&str> = lines[..end].iter().filter(telling).take(20).copied().collect();
+    gist.extend(&lines[end..]);
+    gist.join("\n")
 }
 
 /// The last `bytes` of a file, lossily; empty if there is no such file.
@@ -220,12 +232,13 @@ pub(crate) fn tail(path: &Path, bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
+
     use crate::cache;
 
     fn is_alive(pid: u32) -> bool {
         // A zombie that nobody has waited for yet is no process any more.
-        std::fs::read_to_string(format!("/proc/{pid}/stat"))
-            .is_ok_and(|stat| !stat.contains(") Z "))
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
     }
 
     fn sleeper(seconds: &str) -> Vec<OsString> {
@@ -297,7 +310,8 @@ mod tests {
         let mut process = Process::spawn(&command, &dir.join("log"), Leash::Held).unwrap();
         assert!(process.wait(Duration::from_secs(5)).unwrap());
         assert_eq!(process.exited().unwrap().and_then(|status| status.code()), Some(7));
-        assert_eq!(process.tail(4), "err\n");
+        assert_eq!(tail(&dir.join("log"), 4), "err\n");
+        assert_eq!(gist(&dir.join("log")), "out\nerr");
         process.signal(Signal::Terminate).unwrap();
     }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::error::{Context, Error, Result};
 
+const LIST_OFFSETS: i16 = 2;
 const METADATA: i16 = 3;
+const FIND_COORDINATOR: i16 = 10;
 const CREATE_TOPICS: i16 = 19;
 const DELETE_TOPICS: i16 = 20;
 
@@ -122,6 +124,41 @@ pub(crate) fn delete_topic(port: u16, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// FindCoordinator v1: the node that coordinates a group, none while there is none.
+pub(crate) fn coordinator(port: u16, group: &str) -> Result<Option<i32>> {
+    let mut body = Writer::default();
+    body.string(group);
+    body.0.push(0);
+    let answer = ask(port, FIND_COORDINATOR, 1, &body.0)?;
+    let mut answer = Reader(&answer);
+    answer.i32()?;
+    let code = answer.i16()?;
+    answer.string()?;
+    let node = answer.i32()?;
+    Ok((code == 0).then_some(node))
+}
+
+/// ListOffsets v1: the offset that -1 (end) or -2 (start) stands for, none while the node does not lead the partition.
+pub(crate) fn offset(port: u16, topic: &str, partition: i32, which: i64) -> Result<Option<i64>> {
+    let mut body = Writer::default();
+    body.i32(-1);
+    body.i32(1);
+    body.string(topic);
+    body.i32(1);
+    body.i32(partition);
+    body.0.extend_from_slice(&which.to_be_bytes());
+    let answer = ask(port, LIST_OFFSETS, 1, &body.0)?;
+    let mut answer = Reader(&answer);
+    answer.i32()?;
+    answer.string()?;
+    answer.i32()?;
+    answer.i32()?;
+    let code = answer.i16()?;
+    answer.bytes(8)?;
+    let offset = (i64::from(answer.i32()?) << 32) | i64::from(answer.i32()? as u32);
+    Ok((code == 0).then_some(offset))
+}
+
 /// Sends one request over a connection of its own and returns the answer after its header.
 fn ask(port: u16, api_key: i16, api_version: i16, body: &[u8]) -> Result<Vec<u8>> {
     let failed = || format!("no answer from 127.0.0.1:{port}");
@@ -144,7 +181,8 @@ fn ask(port: u16, api_key: i16, api_version: i16, body: &[u8]) -> Result<Vec<u8>
     let mut head = [0; 8];
     stream.read_exact(&mut head).context(failed)?;
     let len = Reader(&head).i32()?;
-    let rest = usize::try_from(len).ok().and_then(|len| len.checked_sub(4)).filter(|len| *len <= ANSWER_BYTES_MAX);
+    let rest =
+        usize::try_from(len).ok().and_then(|len| len.checked_sub(4)).filter(|len| *len <= ANSWER_BYTES_MAX);
     let Some(rest) = rest else {
         return Err(Error::new(format!("127.0.0.1:{port} answers with a frame of {len} bytes")));
     };

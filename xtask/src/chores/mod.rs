@@ -1,0 +1,46 @@
+//! What `cargo xtask` can do.
+
+mod kafka;
+
+use std::collections::VecDeque;
+use std::env;
+use std::process::ExitCode;
+
+use crate::error::{Error, Result};
+
+const USAGE: &str = "\
+cargo xtask kafka up [--version 4.3.1] [--nodes 1] [--name default] [--property key=value]...
+                                    start real Kafka in the background and print its address
+cargo xtask kafka down [--name default]
+cargo xtask kafka status";
+
+/// Runs the chore that the command line names.
+#[must_use]
+pub fn main() -> ExitCode {
+    let mut args: VecDeque<String> = env::args().skip(1).collect();
+    let chore = args.pop_front().unwrap_or_default();
+    let done = match chore.as_str() {
+        "kafka" => kafka::run(args),
+        _ => Err(Error::new(USAGE)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Takes `--name value` pairs off the command line and hands each to `set`.
+fn options(mut args: VecDeque<String>, mut set: impl FnMut(&str, String) -> Result<bool>) -> Result<()> {
+    while let Some(name) = args.pop_front() {
+        let Some(value) = args.pop_front() else {
+            return Err(Error::new(format!("{name} needs a value\n{USAGE}")));
+        };
+        if !set(&name, value)? {
+            return Err(Error::new(format!("unknown option {name}\n{USAGE}")));
+        }
+    }
+    Ok(())
+}
