@@ -1,5 +1,6 @@
 //! What `cargo xtask` can do.
 
+mod golden;
 mod kafka;
 
 use std::collections::VecDeque;
@@ -12,7 +13,8 @@ const USAGE: &str = "\
 cargo xtask kafka up [--version 4.3.1] [--nodes 1] [--name default] [--property key=value]...
                                     start real Kafka in the background and print its address
 cargo xtask kafka down [--name default]
-cargo xtask kafka status";
+cargo xtask kafka status
+cargo xtask golden assignors        write testdata/assignors again, with Java's assignors";
 
 /// Runs the chore that the command line names.
 #[must_use]
@@ -20,6 +22,7 @@ pub fn main() -> ExitCode {
     let mut args: VecDeque<String> = env::args().skip(1).collect();
     let chore = args.pop_front().unwrap_or_default();
     let done = match chore.as_str() {
+        "golden" => golden::run(args),
         "kafka" => kafka::run(args),
         _ => Err(Error::new(USAGE)),
     };
