@@ -5,14 +5,17 @@
 //! a rumour until the bytes behind it have been seen.
 
 mod api;
+mod api_key;
 mod cursor;
 mod error_code;
 mod frame;
+mod writer;
 
 pub use api::*;
+pub use api_key::ApiKey;
 pub use cursor::{Cursor, DecodeError};
 pub use error_code::ErrorCode;
-pub use frame::{ApiKey, EncodeError, decode_response, encode_request};
+pub use frame::{EncodeError, correlation_id, decode_response, encode_request, split_response};
 
 use std::ops::RangeInclusive;
 

@@ -1,6 +1,12 @@
 //! DeleteTopics (20). By name, in every version.
 
-use crate::wire::ErrorCode;
+use std::ops::RangeInclusive;
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages as kp;
+
+use crate::wire::writer::{text, write};
+use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Deletes topics.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,4 +35,48 @@ pub struct DeletedTopic {
     pub error: ErrorCode,
     /// What the broker says of the error (version 5 on).
     pub error_message: Option<String>,
+}
+
+impl Request for DeleteTopicsRequest {
+    const API: ApiKey = ApiKey::DELETE_TOPICS;
+    const VERSIONS: RangeInclusive<i16> = 1..=6;
+    type Response = DeleteTopicsResponse;
+
+    fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let mut message = kp::DeleteTopicsRequest::default().with_timeout_ms(self.timeout_ms);
+        if version >= 6 {
+            let by_name = |name: &String| {
+                kp::delete_topics_request::DeleteTopicState::default().with_name(Some(text(name).into()))
+            };
+            message.topics = self.names.iter().map(by_name).collect();
+        } else {
+            message.topic_names = self.names.iter().map(|name| text(name).into()).collect();
+        }
+        write::<Self>(&message, version, out)
+    }
+}
+
+impl Response for DeleteTopicsResponse {
+    fn decode(version: i16, body: Bytes) -> Result<Self, DecodeError> {
+        let mut cursor = Cursor::answer::<DeleteTopicsRequest>(version, body)?;
+        let throttle_time_ms = cursor.i32("throttle_time_ms")?;
+        let topics = cursor.array("responses", 4, |cursor| topic(version, cursor))?;
+        cursor.skip_tagged_fields()?;
+        cursor.finish("DeleteTopics response")?;
+        Ok(Self { throttle_time_ms, topics })
+    }
+}
+
+fn topic(version: i16, cursor: &mut Cursor) -> Result<DeletedTopic, DecodeError> {
+    let name = if version >= 6 {
+        let name = cursor.nullable_string("name")?;
+        cursor.topic_id()?;
+        name
+    } else {
+        Some(cursor.string("name")?)
+    };
+    let error = cursor.error_code()?;
+    let error_message = if version >= 5 { cursor.nullable_string("error_message")? } else { None };
+    cursor.skip_tagged_fields()?;
+    Ok(DeletedTopic { name, error, error_message })
 }

@@ -1,7 +1,13 @@
 //! Heartbeat (12): a classic member is alive, and hears of rebalances.
 
+use std::ops::RangeInclusive;
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages as kp;
+
 use crate::types::Generation;
-use crate::wire::ErrorCode;
+use crate::wire::writer::{nullable_text, since, text, write};
+use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Says that a member is alive.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,4 +29,31 @@ pub struct HeartbeatResponse {
     pub throttle_time_ms: i32,
     /// REBALANCE_IN_PROGRESS and the like, or NONE.
     pub error: ErrorCode,
+}
+
+impl Request for HeartbeatRequest {
+    const API: ApiKey = ApiKey::HEARTBEAT;
+    const VERSIONS: RangeInclusive<i16> = 0..=4;
+    type Response = HeartbeatResponse;
+
+    fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
+        since::<Self>(3, version, self.group_instance_id.is_some(), "group_instance_id")?;
+        let message = kp::HeartbeatRequest::default()
+            .with_group_id(text(&self.group_id).into())
+            .with_generation_id(self.generation.0)
+            .with_member_id(text(&self.member_id))
+            .with_group_instance_id(nullable_text(self.group_instance_id.as_deref()));
+        write::<Self>(&message, version, out)
+    }
+}
+
+impl Response for HeartbeatResponse {
+    fn decode(version: i16, body: Bytes) -> Result<Self, DecodeError> {
+        let mut cursor = Cursor::answer::<HeartbeatRequest>(version, body)?;
+        let throttle_time_ms = if version >= 1 { cursor.i32("throttle_time_ms")? } else { 0 };
+        let error = cursor.error_code()?;
+        cursor.skip_tagged_fields()?;
+        cursor.finish("Heartbeat response")?;
+        Ok(Self { throttle_time_ms, error })
+    }
 }

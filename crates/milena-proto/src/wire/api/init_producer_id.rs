@@ -1,6 +1,12 @@
 //! InitProducerId (22): an identity for idempotent producing (KIP-98).
 
-use crate::wire::ErrorCode;
+use std::ops::RangeInclusive;
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages as kp;
+
+use crate::wire::writer::{nullable_text, since, write};
+use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Asks for a producer id.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,4 +32,35 @@ pub struct InitProducerIdResponse {
     pub producer_id: i64,
     /// Its epoch.
     pub producer_epoch: i16,
+}
+
+impl Request for InitProducerIdRequest {
+    const API: ApiKey = ApiKey::INIT_PRODUCER_ID;
+    const VERSIONS: RangeInclusive<i16> = 0..=5;
+    type Response = InitProducerIdResponse;
+
+    fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
+        // KIP-360: an older broker would hand out another id where an epoch bump was asked for.
+        since::<Self>(3, version, self.producer_id != -1, "producer_id")?;
+        since::<Self>(3, version, self.producer_epoch != -1, "producer_epoch")?;
+        let message = kp::InitProducerIdRequest::default()
+            .with_transactional_id(nullable_text(self.transactional_id.as_deref()).map(Into::into))
+            .with_transaction_timeout_ms(self.transaction_timeout_ms)
+            .with_producer_id(self.producer_id.into())
+            .with_producer_epoch(self.producer_epoch);
+        write::<Self>(&message, version, out)
+    }
+}
+
+impl Response for InitProducerIdResponse {
+    fn decode(version: i16, body: Bytes) -> Result<Self, DecodeError> {
+        let mut cursor = Cursor::answer::<InitProducerIdRequest>(version, body)?;
+        let throttle_time_ms = cursor.i32("throttle_time_ms")?;
+        let error = cursor.error_code()?;
+        let producer_id = cursor.i64("producer_id")?;
+        let producer_epoch = cursor.i16("producer_epoch")?;
+        cursor.skip_tagged_fields()?;
+        cursor.finish("InitProducerId response")?;
+        Ok(Self { throttle_time_ms, error, producer_id, producer_epoch })
+    }
 }

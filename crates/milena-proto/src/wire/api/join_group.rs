@@ -1,9 +1,13 @@
 //! JoinGroup (11): enter a classic group (static members KIP-345, two-step join KIP-394, reasons KIP-800, KIP-814).
 
-use bytes::Bytes;
+use std::ops::RangeInclusive;
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages as kp;
 
 use crate::types::Generation;
-use crate::wire::ErrorCode;
+use crate::wire::writer::{nullable_text, since, text, write};
+use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Enters a classic group.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,4 +69,71 @@ impl JoinGroupResponse {
     pub fn generation(&self) -> Option<Generation> {
         (self.generation >= 0).then_some(Generation(self.generation))
     }
+}
+
+impl Request for JoinGroupRequest {
+    const API: ApiKey = ApiKey::JOIN_GROUP;
+    const VERSIONS: RangeInclusive<i16> = 2..=9;
+    type Response = JoinGroupResponse;
+
+    /// Below version 8 the reason is left out: it is for the broker's log only.
+    fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
+        since::<Self>(5, version, self.group_instance_id.is_some(), "group_instance_id")?;
+        let protocol = |(name, metadata): &(String, Bytes)| {
+            kp::join_group_request::JoinGroupRequestProtocol::default()
+                .with_name(text(name))
+                .with_metadata(metadata.clone())
+        };
+        let mut message = kp::JoinGroupRequest::default()
+            .with_group_id(text(&self.group_id).into())
+            .with_session_timeout_ms(self.session_timeout_ms)
+            .with_rebalance_timeout_ms(self.rebalance_timeout_ms)
+            .with_member_id(text(&self.member_id))
+            .with_group_instance_id(nullable_text(self.group_instance_id.as_deref()))
+            .with_protocol_type(text(&self.protocol_type))
+            .with_protocols(self.protocols.iter().map(protocol).collect());
+        if version >= 8 {
+            message.reason = nullable_text(self.reason.as_deref());
+        }
+        write::<Self>(&message, version, out)
+    }
+}
+
+impl Response for JoinGroupResponse {
+    fn decode(version: i16, body: Bytes) -> Result<Self, DecodeError> {
+        let mut cursor = Cursor::answer::<JoinGroupRequest>(version, body)?;
+        let throttle_time_ms = cursor.i32("throttle_time_ms")?;
+        let error = cursor.error_code()?;
+        let generation = cursor.i32("generation_id")?;
+        let (protocol_type, protocol_name) = if version >= 7 {
+            (cursor.nullable_string("protocol_type")?, cursor.nullable_string("protocol_name")?)
+        } else {
+            (None, Some(cursor.string("protocol_name")?))
+        };
+        let leader = cursor.string("leader")?;
+        let skip_assignment = version >= 9 && cursor.bool("skip_assignment")?;
+        let member_id = cursor.string("member_id")?;
+        let members = cursor.array("members", 4, |cursor| member(version, cursor))?;
+        cursor.skip_tagged_fields()?;
+        cursor.finish("JoinGroup response")?;
+        Ok(Self {
+            throttle_time_ms,
+            error,
+            generation,
+            protocol_type,
+            protocol_name,
+            leader,
+            skip_assignment,
+            member_id,
+            members,
+        })
+    }
+}
+
+fn member(version: i16, cursor: &mut Cursor) -> Result<JoinGroupMember, DecodeError> {
+    let member_id = cursor.string("member_id")?;
+    let group_instance_id = if version >= 5 { cursor.nullable_string("group_instance_id")? } else { None };
+    let metadata = cursor.bytes("metadata")?;
+    cursor.skip_tagged_fields()?;
+    Ok(JoinGroupMember { member_id, group_instance_id, metadata })
 }
