@@ -1,0 +1,235 @@
+//! Which offsets of one delivered range are finished.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The finished offsets of a range, by their distance from its base.
+///
+/// `last_offset_delta` is a number off the wire: what is allocated follows from the records that were really there, never
+/// from the span they claim.
+pub(super) enum AckMap {
+    /// A bit for each offset: one atomic instruction per ack. For ranges that have about as many records as offsets.
+    Dense(Box<[AtomicU64]>),
+    /// Intervals, merged as they meet: a lock per ack. For batches that compaction has thinned out, and hostile ones.
+    Sparse(Mutex<Intervals>),
+}
+
+impl AckMap {
+    /// Nothing is finished of `len` offsets that hold `records` records.
+    pub(super) fn new(len: u64, records: u32) -> Self {
+        let dense = len <= DENSE_OFFSETS_MAX
+            && (len <= DENSE_OFFSETS_ALWAYS
+                || len <= u64::from(records).saturating_mul(OFFSETS_PER_RECORD_MAX));
+        match usize::try_from(len.div_ceil(64)) {
+            Ok(words) if dense => Self::Dense((0..words).map(|_| AtomicU64::new(0)).collect()),
+            _ => Self::Sparse(Mutex::default()),
+        }
+    }
+
+    /// Finishes one offset. False if it was finished before, or is none of ours.
+    #[inline]
+    pub(super) fn set(&self, index: u64) -> bool {
+        match self {
+            Self::Dense(words) => {
+                let Some(word) = word_of(words, index) else { return false };
+                let bit = 1 << (index % 64);
+                // Release: what the application did before its ack happens before the commit that the scan allows.
+                word.fetch_or(bit, Ordering::Release) & bit == 0
+            }
+            Self::Sparse(intervals) => lock(intervals).insert(index..index.saturating_add(1)),
+        }
+    }
+
+    /// Finishes several offsets. False if all of them were finished before.
+    pub(super) fn set_range(&self, indices: Range<u64>) -> bool {
+        match self {
+            Self::Dense(words) => {
+                let mut new = false;
+                let mut from = indices.start;
+                while from < indices.end {
+                    let Some(word) = word_of(words, from) else { break };
+                    let until = indices.end.min((from / 64 + 1) * 64);
+                    let bits = mask(from % 64, until - from);
+                    new |= word.fetch_or(bits, Ordering::Release) & bits != bits;
+                    from = until;
+                }
+                new
+            }
+            Self::Sparse(intervals) => lock(intervals).insert(indices),
+        }
+    }
+
+    /// The first offset at or after `from` that is not finished; `len` or more if there is none.
+    pub(super) fn first_open(&self, from: u64) -> u64 {
+        match self {
+            Self::Dense(words) => {
+                let mut at = from;
+                while let Some(word) = word_of(words, at) {
+                    let open = !word.load(Ordering::Acquire) >> (at % 64);
+                    if open != 0 {
+                        return at + u64::from(open.trailing_zeros());
+                    }
+                    at = (at / 64 + 1) * 64;
+                }
+                at
+            }
+            Self::Sparse(intervals) => lock(intervals).first_open(from),
+        }
+    }
+
+    /// How many offsets of `indices` are not finished.
+    pub(super) fn open_count(&self, indices: Range<u64>) -> u64 {
+        match self {
+            Self::Dense(words) => {
+                let mut open = 0;
+                let mut from = indices.start;
+                while from < indices.end {
+                    let Some(word) = word_of(words, from) else { break };
+                    let until = indices.end.min((from / 64 + 1) * 64);
+                    let bits = mask(from % 64, until - from);
+                    open += u64::from((!word.load(Ordering::Acquire) & bits).count_ones());
+                    from = until;
+                }
+                open
+            }
+            Self::Sparse(intervals) => lock(intervals).open_count(indices),
+        }
+    }
+}
+
+/// Disjoint intervals with gaps between them, start to end.
+#[derive(Default)]
+pub(super) struct Intervals(BTreeMap<u64, u64>);
+
+impl Intervals {
+    /// False if it was covered before.
+    fn insert(&mut self, mut new: Range<u64>) -> bool {
+        if new.is_empty() {
+            return false;
+        }
+        if let Some((&start, &end)) = self.0.range(..=new.start).next_back() {
+            if end >= new.end {
+                return false;
+            }
+            if end >= new.start {
+                new.start = start;
+            }
+        }
+        // Each turn removes one interval that an earlier insert has added: constant in the long run.
+        while let Some((&start, &end)) = self.0.range(new.start..=new.end).next() {
+            self.0.remove(&start);
+            new.end = new.end.max(end);
+        }
+        self.0.insert(new.start, new.end);
+        true
+    }
+
+    fn first_open(&self, from: u64) -> u64 {
+        match self.0.range(..=from).next_back() {
+            Some((_, &end)) if end > from => end,
+            _ => from,
+        }
+    }
+
+    fn open_count(&self, indices: Range<u64>) -> u64 {
+        let mut open = 0;
+        let mut at = self.first_open(indices.start);
+        for (&start, &end) in self.0.range(at..indices.end.max(at)) {
+            open += start - at;
+            at = end;
+        }
+        open + indices.end.saturating_sub(at)
+    }
+}
+
+#[inline]
+fn word_of(words: &[AtomicU64], index: u64) -> Option<&AtomicU64> {
+    words.get(usize::try_from(index / 64).ok()?)
+}
+
+/// `count` bits (1 to 64) from bit `from` on.
+fn mask(from: u64, count: u64) -> u64 {
+    (u64::MAX >> (64 - count)) << from
+}
+
+/// Nothing panics while it holds the lock; were it so, the intervals are whole between any two statements but for
+/// acks that got lost, which can only hold a commit back.
+fn lock(intervals: &Mutex<Intervals>) -> MutexGuard<'_, Intervals> {
+    intervals.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Up to so many offsets (512 bytes) a range gets its bits whatever its records.
+const DENSE_OFFSETS_ALWAYS: u64 = 4096;
+/// Beyond that, this many offsets per record at most: 4 bytes of bits for each record.
+const OFFSETS_PER_RECORD_MAX: u64 = 32;
+/// And so many offsets (128 KiB) at most, since the number of records is a claim as well until they are decoded.
+const DENSE_OFFSETS_MAX: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_span_of_a_hostile_batch_allocates_nothing() {
+        assert!(matches!(AckMap::new(1 << 31, u32::MAX), AckMap::Sparse(_)));
+        assert!(matches!(AckMap::new(u64::MAX, u32::MAX), AckMap::Sparse(_)));
+        assert!(matches!(AckMap::new(1 << 20, 1), AckMap::Sparse(_)));
+        assert!(matches!(AckMap::new(4097, 0), AckMap::Sparse(_)));
+        assert!(matches!(AckMap::new(4096, 0), AckMap::Dense(_)));
+        assert!(matches!(AckMap::new(1 << 20, 1 << 20), AckMap::Dense(_)));
+    }
+
+    #[test]
+    fn an_interval_swallows_all_that_it_touches() {
+        let mut intervals = Intervals::default();
+        for index in [1, 3, 5, 9] {
+            assert!(intervals.insert(index..index + 1));
+        }
+        assert!(intervals.insert(2..6));
+        assert_eq!(intervals.0, BTreeMap::from([(1, 6), (9, 10)]));
+        assert!(!intervals.insert(2..6));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn bits_and_intervals_agree_with_a_set(
+            len in 1u64..300,
+            spans in prop::collection::vec((0u64..300, 0u64..80), 1..30),
+            asked in (0u64..300, 0u64..300),
+        ) {
+            let dense = AckMap::new(len, 300);
+            let sparse = AckMap::Sparse(Mutex::default());
+            prop_assert!(matches!(dense, AckMap::Dense(_)));
+            let mut naive = BTreeSet::new();
+            for (from, count) in spans {
+                let span = from.min(len)..(from + count).min(len);
+                let mut new = false;
+                for index in span.clone() {
+                    new |= naive.insert(index);
+                }
+                if span.end - span.start == 1 {
+                    prop_assert_eq!(dense.set(span.start), new);
+                    prop_assert_eq!(sparse.set(span.start), new);
+                } else {
+                    prop_assert_eq!(dense.set_range(span.clone()), new);
+                    prop_assert_eq!(sparse.set_range(span), new);
+                }
+            }
+            let (from, to) = (asked.0.min(len), asked.1.min(len).max(asked.0.min(len)));
+            let first = (from..len).find(|index| !naive.contains(index)).unwrap_or(len);
+            prop_assert_eq!(dense.first_open(from).min(len), first);
+            prop_assert_eq!(sparse.first_open(from).min(len), first);
+            let open = (from..to).filter(|index| !naive.contains(index)).count() as u64;
+            prop_assert_eq!(dense.open_count(from..to), open);
+            prop_assert_eq!(sparse.open_count(from..to), open);
+        }
+    }
+}
