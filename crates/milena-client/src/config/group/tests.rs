@@ -1,0 +1,137 @@
+use super::*;
+
+fn g() -> GroupConfigBuilder {
+    GroupConfig::builder("g")
+}
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn contradiction(builder: GroupConfigBuilder) -> String {
+    match builder.build() {
+        Err(ConfigError::Contradiction { left, right, .. }) => format!("{left} {right}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_group_needs_a_name_and_nothing_else() {
+    let group = g().build().unwrap();
+    assert_eq!((group.group_id(), group.group_instance_id()), ("g", None));
+    assert_eq!(group.protocol(), GroupProtocol::Classic);
+    assert_eq!(group.assignors(), [Assignor::Range, Assignor::CooperativeSticky]);
+    assert_eq!((group.session_timeout(), group.heartbeat_interval()), (s(45), s(3)));
+    assert_eq!((group.rebalance_timeout(), group.drain_timeout()), (s(300), s(30)));
+    assert_eq!(group.commit_interval(), Some(s(5)));
+    assert!(group.leave_on_close());
+    for blank in ["", " \t"] {
+        assert!(matches!(GroupConfig::builder(blank).build(), Err(ConfigError::Invalid { .. })));
+    }
+    assert!(GroupConfig::builder("g".repeat(32_768)).build().is_err());
+}
+
+#[test]
+fn what_is_set_is_what_is_read() {
+    let group = g()
+        .group_instance_id("i-1")
+        .assignors([Assignor::CooperativeSticky])
+        .session_timeout(s(10))
+        .heartbeat_interval(s(1))
+        .rebalance_timeout(s(20))
+        .commit_interval(s(2))
+        .drain_timeout(s(18))
+        .leave_on_close(true)
+        .build()
+        .unwrap();
+    assert_eq!(group.group_instance_id(), Some("i-1"));
+    assert_eq!(group.assignors(), [Assignor::CooperativeSticky]);
+    assert_eq!((group.session_timeout(), group.heartbeat_interval()), (s(10), s(1)));
+    assert_eq!((group.rebalance_timeout(), group.drain_timeout()), (s(20), s(18)));
+    assert_eq!(group.commit_interval(), Some(s(2)));
+    assert!(group.leave_on_close());
+    assert_eq!(g().commit_when_asked().build().unwrap().commit_interval(), None);
+    assert_eq!(g().commit_when_asked().commit_interval(s(0)).build().unwrap().commit_interval(), Some(s(0)));
+}
+
+#[test]
+fn a_static_member_stays_unless_told_to_leave() {
+    assert!(!g().group_instance_id("i").build().unwrap().leave_on_close());
+    assert!(!g().leave_on_close(false).build().unwrap().leave_on_close());
+}
+
+#[test]
+fn contradictions_name_both_settings() {
+    assert_eq!(
+        contradiction(g().heartbeat_interval(s(45))),
+        "heartbeat.interval.ms=45000 session.timeout.ms=45000"
+    );
+    assert_eq!(
+        contradiction(g().rebalance_timeout(s(3))),
+        "heartbeat.interval.ms=3000 max.poll.interval.ms=3000"
+    );
+    assert_eq!(
+        contradiction(g().rebalance_timeout(s(13)).drain_timeout(s(10))),
+        "milena.drain.timeout.ms=10000 max.poll.interval.ms=13000"
+    );
+    // Java accepts a session that outlasts a rebalance, and nothing breaks.
+    assert!(g().session_timeout(s(400)).build().is_ok());
+}
+
+#[test]
+fn the_drain_follows_a_short_rebalance_unless_it_was_set() {
+    assert_eq!(g().rebalance_timeout(s(13)).build().unwrap().drain_timeout(), s(5));
+    let least =
+        g().rebalance_timeout(Duration::from_millis(2)).heartbeat_interval(Duration::from_millis(1)).build();
+    assert!(least.unwrap().drain_timeout() < Duration::from_millis(1));
+    assert_eq!(g().drain_timeout(s(0)).build().unwrap().drain_timeout(), s(0));
+}
+
+#[test]
+fn instance_ids_are_what_a_coordinator_takes() {
+    for id in ["a", "A.b_c-1", "...", &"x".repeat(249)] {
+        assert!(g().group_instance_id(id).build().is_ok(), "{id}");
+    }
+    for id in ["", ".", "..", "a b", "é", &"x".repeat(250)] {
+        assert!(matches!(g().group_instance_id(id).build(), Err(ConfigError::Invalid { .. })), "{id}");
+    }
+}
+
+#[test]
+fn assignors_are_known_by_both_names() {
+    let parse = Assignor::parse_list;
+    let both = [Assignor::CooperativeSticky, Assignor::Range];
+    assert_eq!(parse("cooperative-sticky , range").unwrap(), both);
+    assert_eq!(
+        parse("org.apache.kafka.clients.consumer.CooperativeStickyAssignor,org.apache.kafka.clients.consumer.RangeAssignor")
+            .unwrap(),
+        both
+    );
+    for name in ["roundrobin", "sticky", "org.apache.kafka.clients.consumer.RoundRobinAssignor"] {
+        match parse(&format!("range,{name}")) {
+            Err(ConfigError::NotSupportedYet { key: ASSIGNORS, value, .. }) => {
+                assert_eq!(value.as_deref(), Some(name))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(matches!(parse("com.example.Mine"), Err(ConfigError::Invalid { .. })));
+    for list in [vec![], vec![Assignor::Range, Assignor::Range]] {
+        assert!(matches!(g().assignors(list).build(), Err(ConfigError::Invalid { .. })));
+    }
+    let mut group = g();
+    group.set(ASSIGNORS, "").unwrap();
+    assert!(group.build().is_err());
+}
+
+#[test]
+fn the_consumer_protocol_is_refused_by_name() {
+    assert_eq!(g().set("group.protocol", "CLASSIC"), Ok(true));
+    let error = g().set("group.protocol", "Consumer").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "group.protocol=consumer is not supported yet by this version of Milena: the consumer group protocol of KIP-848 is \
+         missing"
+    );
+    assert!(matches!(g().set("group.protocol", "share"), Err(ConfigError::Invalid { .. })));
+}
