@@ -214,7 +214,7 @@ const SECRET_WORDS: [&str; 5] = ["password", "passphrase", "secret", "jaas", "to
 const KEY_MATERIAL: [&str; 3] =
     ["ssl.keystore.key", "ssl.keystore.certificate.chain", "ssl.truststore.certificates"];
 
-/// The longest name has 57.
+/// The longest name has 51.
 const KEY_LEN_MAX: usize = 80;
 const CAMEL_LEN_MAX: usize = 40;
 
