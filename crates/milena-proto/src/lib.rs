@@ -7,5 +7,7 @@
 //! [`wire`] is the exception in kind: it turns requests into bytes and bytes into answers, and is the only module that
 //! names `kafka-protocol`.
 
+pub mod backoff;
+pub mod group;
 pub mod types;
 pub mod wire;
