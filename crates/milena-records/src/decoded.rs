@@ -160,8 +160,8 @@ impl DecodedBatch {
         &self.data
     }
 
-    pub(crate) fn format(&self) -> Format {
-        self.format
+    pub(crate) fn format(&self) -> &Format {
+        &self.format
     }
 }
 

@@ -4,8 +4,6 @@
 //! count, headers`, all but the attributes varints. The walk reads each byte of that once, allocates nothing and builds no
 //! error: what cannot be read is `None`, and `diagnose` reads the record a second time to say why.
 
-use bytes::Bytes;
-
 use crate::decoded::{DecodedBatch, Format};
 use crate::header::BatchHeader;
 use crate::headers::{self, HEADER_MIN};
@@ -19,55 +17,59 @@ pub struct Records<'a> {
     left: usize,
     /// Offset of the record before; one less than the base offset at the start.
     previous: i64,
-    data: &'a Bytes,
-    header: &'a BatchHeader,
+    base_offset: i64,
+    last_offset: i64,
+    base_timestamp: i64,
     timestamp_type: TimestampType,
-    legacy: Option<LegacySet>,
+    batch: &'a DecodedBatch,
 }
 
 impl<'a> Records<'a> {
     pub(crate) fn new(batch: &'a DecodedBatch) -> Self {
         let header = batch.header();
+        let timestamp_type = header.timestamp_type();
         Self {
             rest: batch.data(),
             left: batch.record_count(),
             previous: header.base_offset - 1,
-            data: batch.data(),
-            header,
-            timestamp_type: header.timestamp_type(),
-            legacy: match batch.format() {
-                Format::V2 => None,
-                Format::Legacy(set) => Some(set),
+            base_offset: header.base_offset,
+            last_offset: header.last_offset,
+            base_timestamp: match timestamp_type {
+                TimestampType::LogAppendTime => header.max_timestamp,
+                _ => header.base_timestamp,
             },
+            timestamp_type,
+            batch,
         }
     }
 
-    #[inline]
+    // Whatever is called from here without being inlined takes values, never `self`: an iterator whose address is known
+    // elsewhere cannot live in registers, and that doubles the price of a record.
+    #[inline(always)]
     fn next_v2(&mut self) -> Result<Record<'a>, DecodeError> {
-        let Some((raw, rest)) = RawRecord::read(self.rest) else {
-            return Err(self.fail(diagnose(self.rest)));
-        };
-        // Neither addition can overflow for a record that is accepted: an offset lies between two i64, and a timestamp
-        // wraps as it does in Java, which is what gives deltas of more than 2^63 their time back.
-        let offset = self.header.base_offset.wrapping_add(i64::from(raw.offset_delta));
-        if offset <= self.previous || offset > self.header.last_offset {
-            return Err(self.fail(self.misplaced(raw.offset_delta)));
+        let at = self.rest;
+        let left = std::mem::replace(&mut self.left, 0) - 1;
+        let Some((raw, rest)) = RawRecord::read(at) else { return Err(unreadable(self.base_offset, at)) };
+        // Cannot overflow for a record that is accepted: its offset lies between two i64.
+        let offset = self.base_offset.wrapping_add(i64::from(raw.offset_delta));
+        if offset <= self.previous || offset > self.last_offset {
+            return Err(misplaced(self.batch.header(), self.previous, raw.offset_delta));
         }
+        if left == 0 && !rest.is_empty() {
+            // Java throws in place of the last record, too: a count that is too small would skip records in silence.
+            return Err(left_over(self.batch.header(), rest));
+        }
+        self.rest = rest;
+        self.left = left;
+        self.previous = offset;
         let timestamp = match self.timestamp_type {
             // KIP-32: the type is the batch's, and its time is every record's.
-            TimestampType::LogAppendTime => self.header.max_timestamp,
-            _ => self.header.base_timestamp.wrapping_add(raw.timestamp_delta),
+            TimestampType::LogAppendTime => self.base_timestamp,
+            // Wraps as it does in Java, which gives deltas of more than 2^63 their time back.
+            _ => self.base_timestamp.wrapping_add(raw.timestamp_delta),
         };
-        self.rest = rest;
-        self.left -= 1;
-        self.previous = offset;
-        if self.left == 0 && !rest.is_empty() {
-            // Java throws in place of the last record, too: a count that is too small would skip records in silence.
-            let count = self.header.count as usize;
-            return Err(self.fail(Fault::RecordsLeft { count, bytes: rest.len() }));
-        }
         Ok(Record {
-            data: self.data,
+            data: self.batch.data(),
             offset,
             timestamp,
             timestamp_type: self.timestamp_type,
@@ -77,45 +79,55 @@ impl<'a> Records<'a> {
         })
     }
 
-    #[inline(never)]
-    fn next_legacy(&mut self, set: LegacySet) -> Option<Result<Record<'a>, DecodeError>> {
-        match set.record(self.data, self.rest) {
+    #[inline(always)]
+    fn next_legacy(&mut self, set: &LegacySet) -> Option<Result<Record<'a>, DecodeError>> {
+        let left = std::mem::replace(&mut self.left, 0) - 1;
+        match next_message(set, self.batch, self.rest) {
             Ok(Some((record, rest))) => {
                 self.rest = rest;
-                self.left -= 1;
+                self.left = left;
                 Some(Ok(record))
             }
-            Ok(None) => {
-                self.left = 0;
-                None
-            }
-            Err(fault) => Some(Err(self.fail(fault))),
+            Ok(None) => None,
+            Err(error) => Some(Err(error)),
         }
-    }
-
-    /// Ends the walk.
-    #[cold]
-    fn fail(&mut self, fault: Fault) -> DecodeError {
-        self.left = 0;
-        fault.at(self.header.base_offset)
-    }
-
-    #[cold]
-    fn misplaced(&self, offset_delta: i32) -> Fault {
-        misplaced(self.header, self.previous, offset_delta)
     }
 }
 
+#[inline(never)]
+fn next_message<'a>(
+    set: &LegacySet,
+    batch: &'a DecodedBatch,
+    rest: &'a [u8],
+) -> Result<Option<(Record<'a>, &'a [u8])>, DecodeError> {
+    set.record(batch.data(), rest).map_err(|fault| fault.at(batch.header().base_offset))
+}
+
+#[cold]
+#[inline(never)]
+fn unreadable(base_offset: i64, bytes: &[u8]) -> DecodeError {
+    diagnose(bytes).at(base_offset)
+}
+
+#[cold]
+#[inline(never)]
+fn left_over(header: &BatchHeader, rest: &[u8]) -> DecodeError {
+    Fault::RecordsLeft { count: header.count as usize, bytes: rest.len() }.at(header.base_offset)
+}
+
 /// What is wrong with the offset of a record.
-pub(crate) fn misplaced(header: &BatchHeader, previous: i64, offset_delta: i32) -> Fault {
+#[cold]
+#[inline(never)]
+fn misplaced(header: &BatchHeader, previous: i64, offset_delta: i32) -> DecodeError {
     let offset = header.base_offset.saturating_add(i64::from(offset_delta));
-    if offset_delta < 0 || offset > header.last_offset {
+    let fault = if offset_delta < 0 || offset > header.last_offset {
         Fault::OffsetOutsideBatch { offset, last_offset: header.last_offset }
     } else {
         // Stricter than Java, which believes deltas in any order: brokers refuse to store such a batch, and a position that
         // follows one goes back.
         Fault::OffsetNotRising { offset, previous }
-    }
+    };
+    fault.at(header.base_offset)
 }
 
 impl<'a> Iterator for Records<'a> {
@@ -126,9 +138,9 @@ impl<'a> Iterator for Records<'a> {
         if self.left == 0 {
             return None;
         }
-        match self.legacy {
-            None => Some(self.next_v2()),
-            Some(set) => self.next_legacy(set),
+        match self.batch.format() {
+            Format::V2 => Some(self.next_v2()),
+            Format::Legacy(set) => self.next_legacy(set),
         }
     }
 

@@ -10,10 +10,20 @@ const BITS: u8 = 0x7f;
 /// An int and what follows it.
 #[inline(always)]
 pub(crate) fn read_i32(bytes: &[u8]) -> Option<(i32, &[u8])> {
+    // In almost every place of a record at least two bytes are left, so one look at the length does for both forms.
     let (raw, rest) = match bytes {
-        [a, rest @ ..] if *a < MORE => (u32::from(*a), rest),
-        [a, b, rest @ ..] if *b < MORE => (u32::from(*a & BITS) | u32::from(*b) << 7, rest),
-        _ => long_u32(bytes)?,
+        [a, b, rest @ ..] => {
+            if *a < MORE {
+                (u32::from(*a), &bytes[1..])
+            } else if *b < MORE {
+                (u32::from(*a & BITS) | u32::from(*b) << 7, rest)
+            } else {
+                let (raw, used) = long_u32(bytes);
+                (raw, bytes.get(used..).filter(|_| used > 0)?)
+            }
+        }
+        [a] if *a < MORE => (u32::from(*a), &bytes[1..]),
+        _ => return None,
     };
     Some((zigzag_i32(raw), rest))
 }
@@ -21,34 +31,49 @@ pub(crate) fn read_i32(bytes: &[u8]) -> Option<(i32, &[u8])> {
 /// A long and what follows it.
 #[inline(always)]
 pub(crate) fn read_i64(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    // In almost every place of a record at least two bytes are left, so one look at the length does for both forms.
     let (raw, rest) = match bytes {
-        [a, rest @ ..] if *a < MORE => (u64::from(*a), rest),
-        [a, b, rest @ ..] if *b < MORE => (u64::from(*a & BITS) | u64::from(*b) << 7, rest),
-        _ => long_u64(bytes)?,
+        [a, b, rest @ ..] => {
+            if *a < MORE {
+                (u64::from(*a), &bytes[1..])
+            } else if *b < MORE {
+                (u64::from(*a & BITS) | u64::from(*b) << 7, rest)
+            } else {
+                let (raw, used) = long_u64(bytes);
+                (raw, bytes.get(used..).filter(|_| used > 0)?)
+            }
+        }
+        [a] if *a < MORE => (u64::from(*a), &bytes[1..]),
+        _ => return None,
     };
     Some((zigzag_i64(raw), rest))
 }
 
-fn long_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
+/// The value and how many bytes it takes, 0 if it does not end. Two registers; kept out of line so that the short forms stay
+/// small where they are inlined.
+#[inline(never)]
+fn long_u32(bytes: &[u8]) -> (u32, usize) {
     let mut value = 0_u32;
     for (index, byte) in bytes.iter().take(MAX_BYTES_I32).enumerate() {
         value |= u32::from(byte & BITS) << (7 * index);
         if *byte < MORE {
-            return Some((value, &bytes[index + 1..]));
+            return (value, index + 1);
         }
     }
-    None
+    (0, 0)
 }
 
-fn long_u64(bytes: &[u8]) -> Option<(u64, &[u8])> {
+/// The same for ten bytes.
+#[inline(never)]
+fn long_u64(bytes: &[u8]) -> (u64, usize) {
     let mut value = 0_u64;
     for (index, byte) in bytes.iter().take(MAX_BYTES_I64).enumerate() {
         value |= u64::from(byte & BITS) << (7 * index);
         if *byte < MORE {
-            return Some((value, &bytes[index + 1..]));
+            return (value, index + 1);
         }
     }
-    None
+    (0, 0)
 }
 
 fn zigzag_i32(raw: u32) -> i32 {
