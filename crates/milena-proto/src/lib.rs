@@ -7,7 +7,10 @@
 //! [`wire`] is the exception in kind: it turns requests into bytes and bytes into answers, and is the only module that
 //! names `kafka-protocol`.
 
+pub mod assignments;
 pub mod backoff;
+pub mod connection;
 pub mod group;
+pub mod offsets;
 pub mod types;
 pub mod wire;
