@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The finished offsets of a range, by their distance from its base.
@@ -10,8 +10,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// `last_offset_delta` is a number off the wire: what is allocated follows from the records that were really there, never
 /// from the span they claim.
 pub(super) enum AckMap {
-    /// A bit for each offset: one atomic instruction per ack. For ranges that have about as many records as offsets.
-    Dense(Box<[AtomicU64]>),
+    /// A byte for each offset: an ack is a load and a store. A bit would take an atomic read-modify-write, which costs three
+    /// times as much (examples/ack_path.rs), to save seven bits beside a record. For ranges that have about as many records
+    /// as offsets.
+    Dense(Box<[AtomicU8]>),
     /// Intervals, merged as they meet: a lock per ack. For batches that compaction has thinned out, and hostile ones.
     Sparse(Mutex<Intervals>),
 }
@@ -22,21 +24,19 @@ impl AckMap {
         let dense = len <= DENSE_OFFSETS_MAX
             && (len <= DENSE_OFFSETS_ALWAYS
                 || len <= u64::from(records).saturating_mul(OFFSETS_PER_RECORD_MAX));
-        match usize::try_from(len.div_ceil(64)) {
-            Ok(words) if dense => Self::Dense((0..words).map(|_| AtomicU64::new(0)).collect()),
+        match usize::try_from(len) {
+            Ok(len) if dense => Self::Dense((0..len).map(|_| AtomicU8::new(OPEN)).collect()),
             _ => Self::Sparse(Mutex::default()),
         }
     }
 
-    /// Finishes one offset. False if it was finished before, or is none of ours.
+    /// Finishes one offset. False if it was finished before, or is none of ours. Of two threads that finish it at the same
+    /// moment both may be told that they were the first.
     #[inline]
     pub(super) fn set(&self, index: u64) -> bool {
         match self {
-            Self::Dense(words) => {
-                let Some(word) = word_of(words, index) else { return false };
-                let bit = 1 << (index % 64);
-                // Release: what the application did before its ack happens before the commit that the scan allows.
-                word.fetch_or(bit, Ordering::Release) & bit == 0
+            Self::Dense(marks) => {
+                usize::try_from(index).ok().and_then(|index| marks.get(index)).is_some_and(finish)
             }
             Self::Sparse(intervals) => lock(intervals).insert(index..index.saturating_add(1)),
         }
@@ -45,18 +45,7 @@ impl AckMap {
     /// Finishes several offsets. False if all of them were finished before.
     pub(super) fn set_range(&self, indices: Range<u64>) -> bool {
         match self {
-            Self::Dense(words) => {
-                let mut new = false;
-                let mut from = indices.start;
-                while from < indices.end {
-                    let Some(word) = word_of(words, from) else { break };
-                    let until = indices.end.min((from / 64 + 1) * 64);
-                    let bits = mask(from % 64, until - from);
-                    new |= word.fetch_or(bits, Ordering::Release) & bits != bits;
-                    from = until;
-                }
-                new
-            }
+            Self::Dense(marks) => part(marks, indices).iter().fold(false, |new, mark| finish(mark) | new),
             Self::Sparse(intervals) => lock(intervals).insert(indices),
         }
     }
@@ -64,16 +53,10 @@ impl AckMap {
     /// The first offset at or after `from` that is not finished; `len` or more if there is none.
     pub(super) fn first_open(&self, from: u64) -> u64 {
         match self {
-            Self::Dense(words) => {
-                let mut at = from;
-                while let Some(word) = word_of(words, at) {
-                    let open = !word.load(Ordering::Acquire) >> (at % 64);
-                    if open != 0 {
-                        return at + u64::from(open.trailing_zeros());
-                    }
-                    at = (at / 64 + 1) * 64;
-                }
-                at
+            Self::Dense(marks) => {
+                let rest = part(marks, from..u64::MAX);
+                let finished = rest.iter().position(|mark| is_open(mark)).unwrap_or(rest.len());
+                from.saturating_add(finished as u64)
             }
             Self::Sparse(intervals) => lock(intervals).first_open(from),
         }
@@ -82,21 +65,32 @@ impl AckMap {
     /// How many offsets of `indices` are not finished.
     pub(super) fn open_count(&self, indices: Range<u64>) -> u64 {
         match self {
-            Self::Dense(words) => {
-                let mut open = 0;
-                let mut from = indices.start;
-                while from < indices.end {
-                    let Some(word) = word_of(words, from) else { break };
-                    let until = indices.end.min((from / 64 + 1) * 64);
-                    let bits = mask(from % 64, until - from);
-                    open += u64::from((!word.load(Ordering::Acquire) & bits).count_ones());
-                    from = until;
-                }
-                open
-            }
+            Self::Dense(marks) => part(marks, indices).iter().filter(|mark| is_open(mark)).count() as u64,
             Self::Sparse(intervals) => lock(intervals).open_count(indices),
         }
     }
+}
+
+const OPEN: u8 = 0;
+const FINISHED: u8 = 1;
+
+/// True if it was open.
+#[inline]
+fn finish(mark: &AtomicU8) -> bool {
+    let open = mark.load(Ordering::Relaxed) == OPEN;
+    // Release: what the application did before its ack happens before the commit that the scan allows.
+    mark.store(FINISHED, Ordering::Release);
+    open
+}
+
+fn is_open(mark: &AtomicU8) -> bool {
+    mark.load(Ordering::Acquire) == OPEN
+}
+
+/// The part of `marks` that is there.
+fn part(marks: &[AtomicU8], indices: Range<u64>) -> &[AtomicU8] {
+    let index = |index: u64| usize::try_from(index).unwrap_or(usize::MAX).min(marks.len());
+    marks.get(index(indices.start)..index(indices.end)).unwrap_or_default()
 }
 
 /// Disjoint intervals with gaps between them, start to end.
@@ -144,27 +138,17 @@ impl Intervals {
     }
 }
 
-#[inline]
-fn word_of(words: &[AtomicU64], index: u64) -> Option<&AtomicU64> {
-    words.get(usize::try_from(index / 64).ok()?)
-}
-
-/// `count` bits (1 to 64) from bit `from` on.
-fn mask(from: u64, count: u64) -> u64 {
-    (u64::MAX >> (64 - count)) << from
-}
-
 /// Nothing panics while it holds the lock; were it so, the intervals are whole between any two statements but for
 /// acks that got lost, which can only hold a commit back.
 fn lock(intervals: &Mutex<Intervals>) -> MutexGuard<'_, Intervals> {
     intervals.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Up to so many offsets (512 bytes) a range gets its bits whatever its records.
-const DENSE_OFFSETS_ALWAYS: u64 = 4096;
-/// Beyond that, this many offsets per record at most: 4 bytes of bits for each record.
-const OFFSETS_PER_RECORD_MAX: u64 = 32;
-/// And so many offsets (128 KiB) at most, since the number of records is a claim as well until they are decoded.
+/// Up to so many offsets (1 KiB) a range gets its bytes whatever its records.
+const DENSE_OFFSETS_ALWAYS: u64 = 1024;
+/// Beyond that, this many offsets per record at most: not more bytes than a record takes on the wire.
+const OFFSETS_PER_RECORD_MAX: u64 = 8;
+/// And so many offsets (1 MiB) at most, since the number of records is a claim as well until they are decoded.
 const DENSE_OFFSETS_MAX: u64 = 1 << 20;
 
 #[cfg(test)]
@@ -180,8 +164,8 @@ mod tests {
         assert!(matches!(AckMap::new(1 << 31, u32::MAX), AckMap::Sparse(_)));
         assert!(matches!(AckMap::new(u64::MAX, u32::MAX), AckMap::Sparse(_)));
         assert!(matches!(AckMap::new(1 << 20, 1), AckMap::Sparse(_)));
-        assert!(matches!(AckMap::new(4097, 0), AckMap::Sparse(_)));
-        assert!(matches!(AckMap::new(4096, 0), AckMap::Dense(_)));
+        assert!(matches!(AckMap::new(1025, 0), AckMap::Sparse(_)));
+        assert!(matches!(AckMap::new(1024, 0), AckMap::Dense(_)));
         assert!(matches!(AckMap::new(1 << 20, 1 << 20), AckMap::Dense(_)));
     }
 

@@ -1,18 +1,21 @@
 //! The machine that turns committable offsets into OffsetCommit requests, one at a time.
 
+mod outcome;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::time::{Duration, Instant};
 
-use super::answer::Answer;
-use super::gate::{self, Refusal};
-use super::{CommitCounters, CommitError, CommitEvent, CommitSettings, Committable, WireEpochPolicy};
+use outcome::Fate;
+
 use crate::assignments::{Assignment, Assignments, FenceReason, Stamp};
 use crate::backoff::Backoff;
-use crate::types::{CallFailed, Generation, MemberSnapshot, RequestId, TopicId, TopicName, TopicPartition};
-use crate::wire::{
-    ErrorCode, OffsetCommitPartition, OffsetCommitRequest, OffsetCommitResponse, OffsetCommitTopic,
+use crate::offsets::gate::{self, Refusal};
+use crate::offsets::{
+    CommitCounters, CommitError, CommitEvent, CommitSettings, Committable, WireEpochPolicy,
 };
+use crate::types::{CallFailed, Generation, MemberSnapshot, RequestId, TopicId, TopicName, TopicPartition};
+use crate::wire::{OffsetCommitPartition, OffsetCommitRequest, OffsetCommitResponse, OffsetCommitTopic};
 
 /// Sends offsets through the gate and says what became of each.
 ///
@@ -28,6 +31,8 @@ use crate::wire::{
 pub struct Committer {
     settings: CommitSettings,
     dirty: BTreeMap<TopicPartition, Dirty>,
+    /// The last [`CommitEvent::Failed`] of each partition, so that offering the offset again is no hot loop.
+    failed: BTreeMap<TopicPartition, Failed>,
     state: State,
     held: bool,
     /// A request was due, but nobody could sign it.
@@ -65,6 +70,14 @@ struct Dirty {
     gone_told: bool,
 }
 
+/// An offset that cannot be stored.
+#[derive(Debug)]
+struct Failed {
+    stamp: Stamp,
+    offset: i64,
+    not_before: Instant,
+}
+
 #[derive(Debug)]
 struct InFlight {
     id: RequestId,
@@ -84,22 +97,6 @@ struct Sent {
     told: bool,
 }
 
-/// What the answers of one response say about the request as a whole.
-#[derive(Default)]
-struct Trouble {
-    back_off: bool,
-    member_changes: bool,
-    coordinator_lost: bool,
-    refused: Option<ErrorCode>,
-}
-
-/// What is known of a sent offset that was not acknowledged.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    NotStored,
-    Unsure,
-}
-
 impl Committer {
     /// Nothing to commit. `seed` spreads the retries of many clients.
     pub fn new(settings: CommitSettings, seed: u64) -> Self {
@@ -107,6 +104,7 @@ impl Committer {
         Self {
             settings,
             dirty: BTreeMap::new(),
+            failed: BTreeMap::new(),
             state: State::Ready,
             held: false,
             without_member: false,
@@ -125,7 +123,9 @@ impl Committer {
     }
 
     /// An offset may be committed. Offered again it changes nothing, so a caller may ask its trackers as often as it
-    /// likes. Inside an epoch the highest offset wins; an offset of an epoch that ended is fenced at once.
+    /// likes. Inside an epoch the highest offset wins; an offset of an epoch that ended is fenced at once. After
+    /// [`CommitEvent::Failed`] the same offset is taken again after a pause, and no more if the partition is being given
+    /// up.
     pub fn handle_committable(
         &mut self,
         now: Instant,
@@ -139,6 +139,15 @@ impl Committer {
         }
         // A partition that is being given up waits for its last commit.
         let due = if stamp.is_draining() { now } else { later(now, self.settings.interval) };
+        let mut not_before = None;
+        if let Some(failed) = self.failed.get(stamp.partition()).filter(|failed| failed.stamp.is_same(stamp))
+        {
+            let waits = stamp.is_draining() || now < failed.not_before;
+            if committable.offset <= failed.offset && waits {
+                return;
+            }
+            not_before = (!stamp.is_draining()).then_some(failed.not_before);
+        }
         match self.dirty.get_mut(stamp.partition()) {
             Some(dirty) if dirty.stamp.is_same(stamp) => {
                 let by = dirty.committable.offset;
@@ -151,8 +160,7 @@ impl Committer {
             }
             _ => {
                 self.fence_dirty(stamp.partition());
-                let dirty =
-                    Dirty { stamp: stamp.clone(), committable, due, not_before: None, gone_told: false };
+                let dirty = Dirty { stamp: stamp.clone(), committable, due, not_before, gone_told: false };
                 self.dirty.insert(stamp.partition().clone(), dirty);
             }
         }
@@ -165,6 +173,9 @@ impl Committer {
         debug_assert!(stamp.fenced().is_some(), "{stamp:?} has not ended");
         if self.dirty.get(stamp.partition()).is_some_and(|dirty| dirty.stamp.is_same(stamp)) {
             self.fence_dirty(stamp.partition());
+        }
+        if self.failed.get(stamp.partition()).is_some_and(|failed| failed.stamp.is_same(stamp)) {
+            self.failed.remove(stamp.partition());
         }
     }
 
@@ -278,7 +289,7 @@ impl Committer {
             Ok(response) => self.answered(now, in_flight, response, assignments),
             Err(CallFailed::Unsupported) => {
                 for sent in in_flight.offsets.into_values() {
-                    self.fail(&sent, CommitError::Unsupported);
+                    self.fail(now, &sent, CommitError::Unsupported);
                 }
             }
             Err(CallFailed::Disconnected | CallFailed::TimedOut | CallFailed::Malformed) => {
@@ -385,7 +396,9 @@ impl Committer {
                 leader_epoch,
                 metadata,
             });
-            names.insert(topic_id, partition.topic.clone());
+            if !topic_id.is_zero() {
+                names.insert(topic_id, partition.topic.clone());
+            }
             offsets.insert(partition.clone(), Sent { stamp: dirty.stamp.clone(), offset, told: false });
         }
         self.dirty = dirty;
@@ -405,187 +418,6 @@ impl Committer {
                 .collect(),
         };
         (id, request)
-    }
-
-    /// The coordinator answered.
-    fn answered(
-        &mut self,
-        now: Instant,
-        mut in_flight: InFlight,
-        response: &OffsetCommitResponse,
-        assignments: &mut Assignments,
-    ) {
-        let mut trouble = Trouble::default();
-        for topic in &response.topics {
-            let name = match &topic.name {
-                Some(name) => Some(TopicName::from(name.as_str())),
-                None => in_flight.names.get(&topic.id).cloned(),
-            };
-            let Some(name) = name else { continue };
-            for &(partition, error) in &topic.partitions {
-                let partition = TopicPartition::new(name.clone(), partition);
-                // Neither asked for nor asked for twice.
-                let Some(sent) = in_flight.offsets.remove(&partition) else { continue };
-                self.answered_partition(now, &in_flight, &sent, error, assignments, &mut trouble);
-            }
-        }
-        // Left out: no answer.
-        let again = later(now, self.settings.retry_backoff_max);
-        for sent in in_flight.offsets.values() {
-            self.keep(now, sent, Fate::Unsure);
-            self.postpone(sent, again);
-        }
-        if trouble.coordinator_lost {
-            self.events.push_back(CommitEvent::CoordinatorLost);
-        }
-        if let Some(error) = trouble.refused {
-            self.events.push_back(CommitEvent::MemberRefused { generation: in_flight.generation, error });
-        }
-        if trouble.back_off {
-            self.back_off(now, in_flight.member.filter(|_| trouble.member_changes));
-        } else {
-            self.backoff.reset();
-        }
-    }
-
-    fn answered_partition(
-        &mut self,
-        now: Instant,
-        in_flight: &InFlight,
-        sent: &Sent,
-        error: ErrorCode,
-        assignments: &mut Assignments,
-        trouble: &mut Trouble,
-    ) {
-        let answer = match Answer::of(error) {
-            // Nobody is there to act on it: the group has members, and this is none.
-            Answer::MemberRefused | Answer::Rebalancing if in_flight.member.is_none() => Answer::Failed,
-            answer => answer,
-        };
-        match answer {
-            Answer::Stored => self.stored(sent, assignments),
-            Answer::NotYet => trouble.back_off = true,
-            Answer::Unsure => trouble.back_off = true,
-            Answer::CoordinatorMoved => {
-                trouble.back_off = true;
-                trouble.coordinator_lost = true;
-            }
-            Answer::Rebalancing => {
-                trouble.back_off = true;
-                trouble.member_changes = true;
-            }
-            Answer::MemberRefused => {
-                trouble.back_off = true;
-                trouble.member_changes = true;
-                trouble.refused = Some(error);
-                let own = in_flight.member.as_ref().map(|member| member.generation);
-                if error == ErrorCode::STALE_MEMBER_EPOCH && own != Some(in_flight.generation) {
-                    assignments.forget_wire_epoch(&sent.stamp);
-                }
-            }
-            Answer::TopicGone => self.topic_gone(now, sent, error),
-            Answer::Failed => self.fail(sent, CommitError::Refused(error)),
-        }
-        match answer {
-            Answer::Stored | Answer::TopicGone | Answer::Failed => {}
-            Answer::Unsure => self.keep(now, sent, Fate::Unsure),
-            _ => self.keep(now, sent, Fate::NotStored),
-        }
-    }
-
-    fn stored(&mut self, sent: &Sent, assignments: &mut Assignments) {
-        self.counters.committed += 1;
-        if !assignments.accept(&sent.stamp, sent.offset) {
-            // It was true when it was sent, and the revoke waited for this answer; or it was too late, and the deadline of
-            // the drain has passed. Either way it is stored.
-            self.counters.committed_late += 1;
-        }
-        self.clean(sent);
-        self.events.push_back(CommitEvent::Committed {
-            partition: sent.stamp.partition().clone(),
-            epoch: sent.stamp.epoch(),
-            offset: sent.offset,
-        });
-    }
-
-    fn topic_gone(&mut self, now: Instant, sent: &Sent, error: ErrorCode) {
-        // Who gives the partition up should not have to wait for a topic that is not there.
-        if sent.stamp.is_draining() {
-            self.fail(sent, CommitError::Refused(error));
-            return;
-        }
-        self.keep(now, sent, Fate::NotStored);
-        self.postpone(sent, later(now, self.settings.retry_backoff_max));
-        let Some(dirty) = self.dirty_of(sent) else { return };
-        if !mem::replace(&mut dirty.gone_told, true) {
-            let (partition, epoch) = (sent.stamp.partition().clone(), sent.stamp.epoch());
-            self.events.push_back(CommitEvent::TopicGone { partition, epoch, error });
-        }
-    }
-
-    /// It will not be stored, and was not.
-    fn fail(&mut self, sent: &Sent, error: CommitError) {
-        if sent.stamp.fenced().is_some() {
-            self.ended(sent, Fate::NotStored);
-            return;
-        }
-        self.clean(sent);
-        self.counters.failed += 1;
-        self.events.push_back(CommitEvent::Failed {
-            partition: sent.stamp.partition().clone(),
-            epoch: sent.stamp.epoch(),
-            offset: sent.offset,
-            error,
-        });
-    }
-
-    /// It stays dirty, and the next request that may be built takes it; unless its epoch has ended.
-    fn keep(&mut self, now: Instant, sent: &Sent, fate: Fate) {
-        match self.dirty_of(sent) {
-            Some(dirty) => {
-                dirty.due = dirty.due.min(now);
-                self.counters.retried += 1;
-            }
-            None => self.ended(sent, fate),
-        }
-    }
-
-    /// The epoch of a sent offset ended, and it was not answered as stored.
-    fn ended(&mut self, sent: &Sent, fate: Fate) {
-        match (fate, sent.stamp.fenced()) {
-            (Fate::Unsure, _) => {
-                self.counters.unknown += 1;
-                self.events.push_back(CommitEvent::Unknown {
-                    partition: sent.stamp.partition().clone(),
-                    epoch: sent.stamp.epoch(),
-                    offset: sent.offset,
-                });
-            }
-            (Fate::NotStored, Some(reason)) if !sent.told => {
-                self.refuse(&sent.stamp, sent.offset, Refusal::Fenced(reason));
-            }
-            _ => {}
-        }
-    }
-
-    fn postpone(&mut self, sent: &Sent, not_before: Instant) {
-        if let Some(dirty) = self.dirty_of(sent) {
-            dirty.not_before = Some(not_before);
-        }
-    }
-
-    /// What was sent is done with; a higher offset that came in meanwhile stays.
-    fn clean(&mut self, sent: &Sent) {
-        let Some(dirty) = self.dirty_of(sent) else { return };
-        dirty.not_before = None;
-        dirty.gone_told = false;
-        if dirty.committable.offset <= sent.offset {
-            self.dirty.remove(sent.stamp.partition());
-        }
-    }
-
-    fn dirty_of(&mut self, sent: &Sent) -> Option<&mut Dirty> {
-        self.dirty.get_mut(sent.stamp.partition()).filter(|dirty| dirty.stamp.is_same(&sent.stamp))
     }
 
     /// Drops what is dirty of a partition whose epoch has ended. If that very offset is under way, its answer will tell.

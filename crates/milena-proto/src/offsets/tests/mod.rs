@@ -1,0 +1,9 @@
+//! The commit gate's tests: scripts against a naive coordinator, and a model.
+
+mod answers;
+mod gate;
+mod hand_over;
+mod model;
+mod requests;
+mod script;
+mod tracker;
