@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages as kp;
 
 use crate::wire::cursor::refuse_duplicates;
-use crate::wire::writer::{text, write};
+use crate::wire::writer::Draft;
 use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Asks a broker which versions it serves.
@@ -39,12 +39,13 @@ impl Request for ApiVersionsRequest {
 
     /// Below version 3 name and version of the software are left out: brokers only count by them.
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let draft = Draft::<Self>::new(version);
         let mut message = kp::ApiVersionsRequest::default();
         if version >= 3 {
-            message.client_software_name = text(&self.client_software_name);
-            message.client_software_version = text(&self.client_software_version);
+            message.client_software_name = draft.text(&self.client_software_name);
+            message.client_software_version = draft.text(&self.client_software_version);
         }
-        write::<Self>(&message, version, out)
+        draft.write(&message, out)
     }
 }
 

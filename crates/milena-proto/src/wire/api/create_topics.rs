@@ -7,7 +7,7 @@ use kafka_protocol::messages as kp;
 use kafka_protocol::messages::create_topics_request as request;
 
 use crate::types::{BrokerId, TopicId};
-use crate::wire::writer::{nullable_text, since, text, write};
+use crate::wire::writer::Draft;
 use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Creates topics.
@@ -64,21 +64,22 @@ impl Request for CreateTopicsRequest {
     type Response = CreateTopicsResponse;
 
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let draft = Draft::<Self>::new(version);
         for topic in &self.topics {
             // KIP-464: an older broker takes -1 for a number of partitions, and refuses it.
             let by_hand = !topic.assignments.is_empty();
-            since::<Self>(4, version, topic.num_partitions == -1 && !by_hand, "num_partitions")?;
-            since::<Self>(4, version, topic.replication_factor == -1 && !by_hand, "replication_factor")?;
+            draft.since(4, topic.num_partitions == -1 && !by_hand, "num_partitions")?;
+            draft.since(4, topic.replication_factor == -1 && !by_hand, "replication_factor")?;
         }
         let message = kp::CreateTopicsRequest::default()
-            .with_topics(self.topics.iter().map(new_topic).collect())
+            .with_topics(self.topics.iter().map(|topic| new_topic(&draft, topic)).collect())
             .with_timeout_ms(self.timeout_ms)
             .with_validate_only(self.validate_only);
-        write::<Self>(&message, version, out)
+        draft.write(&message, out)
     }
 }
 
-fn new_topic(topic: &NewTopic) -> request::CreatableTopic {
+fn new_topic(draft: &Draft<CreateTopicsRequest>, topic: &NewTopic) -> request::CreatableTopic {
     let assignment = |(partition, brokers): &(i32, Vec<BrokerId>)| {
         request::CreatableReplicaAssignment::default()
             .with_partition_index(*partition)
@@ -86,11 +87,11 @@ fn new_topic(topic: &NewTopic) -> request::CreatableTopic {
     };
     let config = |(name, value): &(String, Option<String>)| {
         request::CreatableTopicConfig::default()
-            .with_name(text(name))
-            .with_value(nullable_text(value.as_deref()))
+            .with_name(draft.text(name))
+            .with_value(draft.nullable_text(value.as_deref()))
     };
     request::CreatableTopic::default()
-        .with_name(text(&topic.name).into())
+        .with_name(draft.text(&topic.name).into())
         .with_num_partitions(topic.num_partitions)
         .with_replication_factor(topic.replication_factor)
         .with_assignments(topic.assignments.iter().map(assignment).collect())

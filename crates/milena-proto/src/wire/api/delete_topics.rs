@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages as kp;
 
-use crate::wire::writer::{text, write};
+use crate::wire::writer::Draft;
 use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Deletes topics.
@@ -43,16 +43,18 @@ impl Request for DeleteTopicsRequest {
     type Response = DeleteTopicsResponse;
 
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let draft = Draft::<Self>::new(version);
         let mut message = kp::DeleteTopicsRequest::default().with_timeout_ms(self.timeout_ms);
         if version >= 6 {
             let by_name = |name: &String| {
-                kp::delete_topics_request::DeleteTopicState::default().with_name(Some(text(name).into()))
+                kp::delete_topics_request::DeleteTopicState::default()
+                    .with_name(Some(draft.text(name).into()))
             };
             message.topics = self.names.iter().map(by_name).collect();
         } else {
-            message.topic_names = self.names.iter().map(|name| text(name).into()).collect();
+            message.topic_names = self.names.iter().map(|name| draft.text(name).into()).collect();
         }
-        write::<Self>(&message, version, out)
+        draft.write(&message, out)
     }
 }
 

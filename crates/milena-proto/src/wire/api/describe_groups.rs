@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages as kp;
 
-use crate::wire::writer::{text, write};
+use crate::wire::writer::Draft;
 use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Asks a coordinator for groups.
@@ -66,9 +66,10 @@ impl Request for DescribeGroupsRequest {
     type Response = DescribeGroupsResponse;
 
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let draft = Draft::<Self>::new(version);
         let message = kp::DescribeGroupsRequest::default()
-            .with_groups(self.groups.iter().map(|group| text(group).into()).collect());
-        write::<Self>(&message, version, out)
+            .with_groups(self.groups.iter().map(|group| draft.text(group).into()).collect());
+        draft.write(&message, out)
     }
 }
 

@@ -8,7 +8,7 @@ use kafka_protocol::messages::fetch_request as request;
 
 use crate::types::{BrokerId, IsolationLevel, LeaderEpoch, TopicId, TopicName};
 use crate::wire::cursor::refuse_duplicates;
-use crate::wire::writer::{since, text, topic_key, write};
+use crate::wire::writer::Draft;
 use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Asks a broker for record batches.
@@ -170,10 +170,11 @@ impl Request for FetchRequest {
     /// Left out where a version cannot say it: the rack below version 11 (it only saves a way), the current leader epoch
     /// below version 9 and the last fetched one below version 12 (an older broker does not check them; KIP-320).
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let draft = Draft::<Self>::new(version);
         // KIP-227: without a session nothing would stand for the partitions that are left out.
-        since::<Self>(7, version, self.session_id != 0 || self.session_epoch > 0, "session_id")?;
-        since::<Self>(7, version, !self.forgotten.is_empty(), "forgotten_topics_data")?;
-        let topics = self.topics.iter().map(|topic| wanted(version, topic)).collect::<Result<_, _>>()?;
+        draft.since(7, self.session_id != 0 || self.session_epoch > 0, "session_id")?;
+        draft.since(7, !self.forgotten.is_empty(), "forgotten_topics_data")?;
+        let topics = self.topics.iter().map(|topic| wanted(&draft, topic)).collect::<Result<_, _>>()?;
         let mut message = kp::FetchRequest::default()
             .with_max_wait_ms(self.max_wait_ms)
             .with_min_bytes(self.min_bytes)
@@ -184,24 +185,24 @@ impl Request for FetchRequest {
             message.session_id = self.session_id;
             message.session_epoch = self.session_epoch;
             message.forgotten_topics_data =
-                self.forgotten.iter().map(|topic| forgotten(version, topic)).collect::<Result<_, _>>()?;
+                self.forgotten.iter().map(|topic| forgotten(&draft, topic)).collect::<Result<_, _>>()?;
         }
         if version >= 11 {
-            message.rack_id = text(&self.rack_id);
+            message.rack_id = draft.text(&self.rack_id);
         }
-        write::<Self>(&message, version, out)
+        draft.write(&message, out)
     }
 }
 
-fn wanted(version: i16, topic: &FetchTopic) -> Result<request::FetchTopic, EncodeError> {
-    let (name, id) = topic_key::<FetchRequest>(version >= 13, version, &topic.name, topic.id)?;
+fn wanted(draft: &Draft<FetchRequest>, topic: &FetchTopic) -> Result<request::FetchTopic, EncodeError> {
+    let (name, id) = draft.topic_key(draft.version >= 13, &topic.name, topic.id)?;
     let partition = |partition: &FetchPartition| {
         let mut wanted = request::FetchPartition::default()
             .with_partition(partition.partition)
             .with_current_leader_epoch(LeaderEpoch::to_wire(partition.current_leader_epoch))
             .with_fetch_offset(partition.fetch_offset)
             .with_partition_max_bytes(partition.max_bytes);
-        if version >= 12 {
+        if draft.version >= 12 {
             wanted.last_fetched_epoch = LeaderEpoch::to_wire(partition.last_fetched_epoch);
         }
         wanted
@@ -210,8 +211,11 @@ fn wanted(version: i16, topic: &FetchTopic) -> Result<request::FetchTopic, Encod
     Ok(request::FetchTopic::default().with_topic(name).with_topic_id(id).with_partitions(partitions))
 }
 
-fn forgotten(version: i16, topic: &ForgottenTopic) -> Result<request::ForgottenTopic, EncodeError> {
-    let (name, id) = topic_key::<FetchRequest>(version >= 13, version, &topic.name, topic.id)?;
+fn forgotten(
+    draft: &Draft<FetchRequest>,
+    topic: &ForgottenTopic,
+) -> Result<request::ForgottenTopic, EncodeError> {
+    let (name, id) = draft.topic_key(draft.version >= 13, &topic.name, topic.id)?;
     Ok(request::ForgottenTopic::default()
         .with_topic(name)
         .with_topic_id(id)

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages as kp;
 
 use crate::types::BrokerId;
-use crate::wire::writer::{since, text, write};
+use crate::wire::writer::Draft;
 use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Asks which broker coordinates a group.
@@ -48,14 +48,15 @@ impl Request for FindCoordinatorRequest {
     type Response = FindCoordinatorResponse;
 
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
-        since::<Self>(1, version, self.key_type != 0, "key_type")?;
+        let draft = Draft::<Self>::new(version);
+        draft.since(1, self.key_type != 0, "key_type")?;
         let mut message = kp::FindCoordinatorRequest::default().with_key_type(self.key_type);
         if version >= 4 {
-            message.coordinator_keys.push(text(&self.key));
+            message.coordinator_keys.push(draft.text(&self.key));
         } else {
-            message.key = text(&self.key);
+            message.key = draft.text(&self.key);
         }
-        write::<Self>(&message, version, out)
+        draft.write(&message, out)
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages as kp;
 
 use crate::types::Generation;
-use crate::wire::writer::{nullable_text, since, text, write};
+use crate::wire::writer::Draft;
 use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Says that a member is alive.
@@ -37,13 +37,14 @@ impl Request for HeartbeatRequest {
     type Response = HeartbeatResponse;
 
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
-        since::<Self>(3, version, self.group_instance_id.is_some(), "group_instance_id")?;
+        let draft = Draft::<Self>::new(version);
+        draft.since(3, self.group_instance_id.is_some(), "group_instance_id")?;
         let message = kp::HeartbeatRequest::default()
-            .with_group_id(text(&self.group_id).into())
+            .with_group_id(draft.text(&self.group_id).into())
             .with_generation_id(self.generation.0)
-            .with_member_id(text(&self.member_id))
-            .with_group_instance_id(nullable_text(self.group_instance_id.as_deref()));
-        write::<Self>(&message, version, out)
+            .with_member_id(draft.text(&self.member_id))
+            .with_group_instance_id(draft.nullable_text(self.group_instance_id.as_deref()));
+        draft.write(&message, out)
     }
 }
 

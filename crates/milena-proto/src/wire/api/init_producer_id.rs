@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages as kp;
 
-use crate::wire::writer::{nullable_text, since, write};
+use crate::wire::writer::Draft;
 use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Asks for a producer id.
@@ -40,15 +40,16 @@ impl Request for InitProducerIdRequest {
     type Response = InitProducerIdResponse;
 
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let draft = Draft::<Self>::new(version);
         // KIP-360: an older broker would hand out another id where an epoch bump was asked for.
-        since::<Self>(3, version, self.producer_id != -1, "producer_id")?;
-        since::<Self>(3, version, self.producer_epoch != -1, "producer_epoch")?;
+        draft.since(3, self.producer_id != -1, "producer_id")?;
+        draft.since(3, self.producer_epoch != -1, "producer_epoch")?;
         let message = kp::InitProducerIdRequest::default()
-            .with_transactional_id(nullable_text(self.transactional_id.as_deref()).map(Into::into))
+            .with_transactional_id(draft.nullable_text(self.transactional_id.as_deref()).map(Into::into))
             .with_transaction_timeout_ms(self.transaction_timeout_ms)
             .with_producer_id(self.producer_id.into())
             .with_producer_epoch(self.producer_epoch);
-        write::<Self>(&message, version, out)
+        draft.write(&message, out)
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages as kp;
 
 use crate::types::Generation;
-use crate::wire::writer::{nullable_text, since, text, write};
+use crate::wire::writer::Draft;
 use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Enters a classic group.
@@ -78,24 +78,25 @@ impl Request for JoinGroupRequest {
 
     /// Below version 8 the reason is left out: it is for the broker's log only.
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
-        since::<Self>(5, version, self.group_instance_id.is_some(), "group_instance_id")?;
+        let draft = Draft::<Self>::new(version);
+        draft.since(5, self.group_instance_id.is_some(), "group_instance_id")?;
         let protocol = |(name, metadata): &(String, Bytes)| {
             kp::join_group_request::JoinGroupRequestProtocol::default()
-                .with_name(text(name))
+                .with_name(draft.text(name))
                 .with_metadata(metadata.clone())
         };
         let mut message = kp::JoinGroupRequest::default()
-            .with_group_id(text(&self.group_id).into())
+            .with_group_id(draft.text(&self.group_id).into())
             .with_session_timeout_ms(self.session_timeout_ms)
             .with_rebalance_timeout_ms(self.rebalance_timeout_ms)
-            .with_member_id(text(&self.member_id))
-            .with_group_instance_id(nullable_text(self.group_instance_id.as_deref()))
-            .with_protocol_type(text(&self.protocol_type))
+            .with_member_id(draft.text(&self.member_id))
+            .with_group_instance_id(draft.nullable_text(self.group_instance_id.as_deref()))
+            .with_protocol_type(draft.text(&self.protocol_type))
             .with_protocols(self.protocols.iter().map(protocol).collect());
         if version >= 8 {
-            message.reason = nullable_text(self.reason.as_deref());
+            message.reason = draft.nullable_text(self.reason.as_deref());
         }
-        write::<Self>(&message, version, out)
+        draft.write(&message, out)
     }
 }
 

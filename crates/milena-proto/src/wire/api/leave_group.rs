@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages as kp;
 
-use crate::wire::writer::{nullable_text, since, text, write};
+use crate::wire::writer::Draft;
 use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Says that one member leaves.
@@ -37,20 +37,21 @@ impl Request for LeaveGroupRequest {
 
     /// Below version 5 the reason is left out: it is for the broker's log only.
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
-        since::<Self>(3, version, self.group_instance_id.is_some(), "group_instance_id")?;
-        let mut message = kp::LeaveGroupRequest::default().with_group_id(text(&self.group_id).into());
+        let draft = Draft::<Self>::new(version);
+        draft.since(3, self.group_instance_id.is_some(), "group_instance_id")?;
+        let mut message = kp::LeaveGroupRequest::default().with_group_id(draft.text(&self.group_id).into());
         if version >= 3 {
             let mut member = kp::leave_group_request::MemberIdentity::default()
-                .with_member_id(text(&self.member_id))
-                .with_group_instance_id(nullable_text(self.group_instance_id.as_deref()));
+                .with_member_id(draft.text(&self.member_id))
+                .with_group_instance_id(draft.nullable_text(self.group_instance_id.as_deref()));
             if version >= 5 {
-                member.reason = nullable_text(self.reason.as_deref());
+                member.reason = draft.nullable_text(self.reason.as_deref());
             }
             message.members.push(member);
         } else {
-            message.member_id = text(&self.member_id);
+            message.member_id = draft.text(&self.member_id);
         }
-        write::<Self>(&message, version, out)
+        draft.write(&message, out)
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages as kp;
 
-use crate::wire::writer::{since, text, write};
+use crate::wire::writer::Draft;
 use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Asks a broker for its groups.
@@ -47,12 +47,13 @@ impl Request for ListGroupsRequest {
     type Response = ListGroupsResponse;
 
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
-        since::<Self>(4, version, !self.states.is_empty(), "states_filter")?;
-        since::<Self>(5, version, !self.types.is_empty(), "types_filter")?;
+        let draft = Draft::<Self>::new(version);
+        draft.since(4, !self.states.is_empty(), "states_filter")?;
+        draft.since(5, !self.types.is_empty(), "types_filter")?;
         let message = kp::ListGroupsRequest::default()
-            .with_states_filter(self.states.iter().map(|state| text(state)).collect())
-            .with_types_filter(self.types.iter().map(|group_type| text(group_type)).collect());
-        write::<Self>(&message, version, out)
+            .with_states_filter(self.states.iter().map(|state| draft.text(state)).collect())
+            .with_types_filter(self.types.iter().map(|group_type| draft.text(group_type)).collect());
+        draft.write(&message, out)
     }
 }
 

@@ -8,7 +8,7 @@ use kafka_protocol::messages::list_offsets_request as request;
 
 use crate::types::{IsolationLevel, LeaderEpoch, TopicName};
 use crate::wire::cursor::refuse_duplicates;
-use crate::wire::writer::{since, text, write};
+use crate::wire::writer::Draft;
 use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Asks leaders for offsets.
@@ -87,9 +87,10 @@ impl Request for ListOffsetsRequest {
 
     /// Leader epochs are left out below version 4 (an older broker does not check them), the timeout below version 10.
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
-        since::<Self>(2, version, self.isolation != IsolationLevel::ReadUncommitted, "isolation_level")?;
+        let draft = Draft::<Self>::new(version);
+        draft.since(2, self.isolation != IsolationLevel::ReadUncommitted, "isolation_level")?;
         for partition in self.topics.iter().flat_map(|topic| &topic.partitions) {
-            since::<Self>(first_version_with(partition.timestamp), version, true, "timestamp")?;
+            draft.since(first_version_with(partition.timestamp), true, "timestamp")?;
         }
         let partition = |partition: &ListOffsetsPartition| {
             request::ListOffsetsPartition::default()
@@ -99,7 +100,7 @@ impl Request for ListOffsetsRequest {
         };
         let topic = |topic: &ListOffsetsTopic| {
             request::ListOffsetsTopic::default()
-                .with_name(text(&topic.name).into())
+                .with_name(draft.text(&topic.name).into())
                 .with_partitions(topic.partitions.iter().map(partition).collect())
         };
         let message = kp::ListOffsetsRequest::default()
@@ -108,7 +109,7 @@ impl Request for ListOffsetsRequest {
             .with_topics(self.topics.iter().map(topic).collect())
             .with_timeout_ms(self.timeout_ms);
         // Version 11 is version 10 with one more special timestamp (KIP-1023). kafka-protocol 0.18 ends at 10.
-        write::<Self>(&message, version.min(10), out)
+        draft.write_as(version.min(10), &message, out)
     }
 }
 

@@ -7,7 +7,7 @@ use kafka_protocol::messages as kp;
 
 use crate::types::{BrokerId, LeaderEpoch, TopicId};
 use crate::wire::cursor::refuse_duplicates;
-use crate::wire::writer::{since, text, write};
+use crate::wire::writer::Draft;
 use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Asks for the cluster's shape.
@@ -89,19 +89,20 @@ impl Request for MetadataRequest {
     type Response = MetadataResponse;
 
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let draft = Draft::<Self>::new(version);
         // Below version 4 a broker creates whatever topic it is asked for (KIP-204). Without names there is none to create.
         let names_topics = self.topics.as_ref().is_some_and(|topics| !topics.is_empty());
         let must_not_create = !self.allow_auto_topic_creation && names_topics;
-        since::<Self>(4, version, must_not_create, "allow_auto_topic_creation")?;
+        draft.since(4, must_not_create, "allow_auto_topic_creation")?;
         let topic = |name: &String| {
-            kp::metadata_request::MetadataRequestTopic::default().with_name(Some(text(name).into()))
+            kp::metadata_request::MetadataRequestTopic::default().with_name(Some(draft.text(name).into()))
         };
         let mut message = kp::MetadataRequest::default()
             .with_topics(self.topics.as_ref().map(|topics| topics.iter().map(topic).collect()));
         if version >= 4 {
             message.allow_auto_topic_creation = self.allow_auto_topic_creation;
         }
-        write::<Self>(&message, version, out)
+        draft.write(&message, out)
     }
 }
 

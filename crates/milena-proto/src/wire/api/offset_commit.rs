@@ -8,7 +8,7 @@ use kafka_protocol::messages::offset_commit_request as request;
 
 use crate::types::{Generation, LeaderEpoch, TopicId, TopicName};
 use crate::wire::cursor::refuse_duplicates;
-use crate::wire::writer::{Writer, nullable_text, since, text, topic_key, write};
+use crate::wire::writer::{Draft, Writer};
 use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Stores offsets.
@@ -77,31 +77,32 @@ impl Request for OffsetCommitRequest {
 
     /// Below version 6 leader epochs are left out: the offset is the same, only truncation is found later (KIP-320).
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
-        since::<Self>(7, version, self.group_instance_id.is_some(), "group_instance_id")?;
+        let draft = Draft::<Self>::new(version);
+        draft.since(7, self.group_instance_id.is_some(), "group_instance_id")?;
         if version >= 10 {
             return self.encode_by_id(version, out);
         }
         let message = kp::OffsetCommitRequest::default()
-            .with_group_id(text(&self.group_id).into())
+            .with_group_id(draft.text(&self.group_id).into())
             .with_generation_id_or_member_epoch(self.generation.0)
-            .with_member_id(text(&self.member_id))
-            .with_group_instance_id(nullable_text(self.group_instance_id.as_deref()))
-            .with_topics(self.topics.iter().map(|topic| by_name(version, topic)).collect::<Result<_, _>>()?);
-        write::<Self>(&message, version, out)
+            .with_member_id(draft.text(&self.member_id))
+            .with_group_instance_id(draft.nullable_text(self.group_instance_id.as_deref()))
+            .with_topics(self.topics.iter().map(|topic| by_name(&draft, topic)).collect::<Result<_, _>>()?);
+        draft.write(&message, out)
     }
 }
 
 fn by_name(
-    version: i16,
+    draft: &Draft<OffsetCommitRequest>,
     topic: &OffsetCommitTopic,
 ) -> Result<request::OffsetCommitRequestTopic, EncodeError> {
-    let (name, _) = topic_key::<OffsetCommitRequest>(false, version, &topic.name, topic.id)?;
+    let (name, _) = draft.topic_key(false, &topic.name, topic.id)?;
     let partition = |partition: &OffsetCommitPartition| {
         request::OffsetCommitRequestPartition::default()
             .with_partition_index(partition.partition)
             .with_committed_offset(partition.offset)
             .with_committed_leader_epoch(LeaderEpoch::to_wire(partition.leader_epoch))
-            .with_committed_metadata(nullable_text(partition.metadata.as_deref()))
+            .with_committed_metadata(draft.nullable_text(partition.metadata.as_deref()))
     };
     let partitions = topic.partitions.iter().map(partition).collect();
     Ok(request::OffsetCommitRequestTopic::default().with_name(name).with_partitions(partitions))
@@ -117,8 +118,7 @@ impl OffsetCommitRequest {
         writer.nullable_string(self.group_instance_id.as_deref())?;
         writer.len(self.topics.len())?;
         for topic in &self.topics {
-            topic_key::<Self>(true, version, &topic.name, topic.id)?;
-            writer.topic_id(topic.id);
+            writer.topic_id(topic.id)?;
             writer.len(topic.partitions.len())?;
             for partition in &topic.partitions {
                 writer.i32(partition.partition);

@@ -8,7 +8,7 @@ use kafka_protocol::messages::offset_fetch_request as request;
 
 use crate::types::{LeaderEpoch, TopicId, TopicName};
 use crate::wire::cursor::refuse_duplicates;
-use crate::wire::writer::{Writer, since, text, topic_key, write};
+use crate::wire::writer::{Draft, Writer};
 use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Asks for offsets of one group.
@@ -81,7 +81,8 @@ impl Request for OffsetFetchRequest {
     /// as a stable offset; Java's `OffsetFetchRequest.Builder` falls back as well), and the member below version 9 (a group
     /// of such a broker has no member epochs).
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
-        since::<Self>(2, version, self.topics.is_none(), "topics (all)")?;
+        let draft = Draft::<Self>::new(version);
+        draft.since(2, self.topics.is_none(), "topics (all)")?;
         if version >= 10 {
             return self.encode_by_id(version, out);
         }
@@ -90,31 +91,31 @@ impl Request for OffsetFetchRequest {
             message.require_stable = self.require_stable;
         }
         if version >= 8 {
-            message.groups.push(self.group(version)?);
+            message.groups.push(self.group(&draft)?);
         } else {
-            message.group_id = text(&self.group_id).into();
+            message.group_id = draft.text(&self.group_id).into();
             message.topics = self.topics(|topic| {
                 Ok(request::OffsetFetchRequestTopic::default()
-                    .with_name(topic_key::<Self>(false, version, &topic.name, topic.id)?.0)
+                    .with_name(draft.topic_key(false, &topic.name, topic.id)?.0)
                     .with_partition_indexes(topic.partitions.clone()))
             })?;
         }
-        write::<Self>(&message, version, out)
+        draft.write(&message, out)
     }
 }
 
 impl OffsetFetchRequest {
-    fn group(&self, version: i16) -> Result<request::OffsetFetchRequestGroup, EncodeError> {
+    fn group(&self, draft: &Draft<Self>) -> Result<request::OffsetFetchRequestGroup, EncodeError> {
         let topics = self.topics(|topic| {
             Ok(request::OffsetFetchRequestTopics::default()
-                .with_name(topic_key::<Self>(false, version, &topic.name, topic.id)?.0)
+                .with_name(draft.topic_key(false, &topic.name, topic.id)?.0)
                 .with_partition_indexes(topic.partitions.clone()))
         })?;
         let mut group = request::OffsetFetchRequestGroup::default()
-            .with_group_id(text(&self.group_id).into())
+            .with_group_id(draft.text(&self.group_id).into())
             .with_topics(topics);
-        if let (Some((member, epoch)), 9..) = (&self.member, version) {
-            group.member_id = Some(text(member));
+        if let (Some((member, epoch)), 9..) = (&self.member, draft.version) {
+            group.member_id = Some(draft.text(member));
             group.member_epoch = *epoch;
         }
         Ok(group)
@@ -139,8 +140,7 @@ impl OffsetFetchRequest {
             Some(topics) => {
                 writer.len(topics.len())?;
                 for topic in topics {
-                    topic_key::<Self>(true, version, &topic.name, topic.id)?;
-                    writer.topic_id(topic.id);
+                    writer.topic_id(topic.id)?;
                     writer.len(topic.partitions.len())?;
                     topic.partitions.iter().for_each(|partition| writer.i32(*partition));
                     writer.no_tagged_fields();

@@ -8,7 +8,7 @@ use kafka_protocol::messages::offset_for_leader_epoch_request as request;
 
 use crate::types::{LeaderEpoch, TopicName};
 use crate::wire::cursor::refuse_duplicates;
-use crate::wire::writer::{text, write};
+use crate::wire::writer::Draft;
 use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, EpochEndOffset, ErrorCode, Request, Response};
 
 /// Asks leaders where epochs ended. Only versions from 3 on are for consumers.
@@ -55,6 +55,7 @@ impl Request for OffsetForLeaderEpochRequest {
     type Response = OffsetForLeaderEpochResponse;
 
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let draft = Draft::<Self>::new(version);
         let partition = |partition: &OffsetForLeaderPartition| {
             request::OffsetForLeaderPartition::default()
                 .with_partition(partition.partition)
@@ -63,14 +64,14 @@ impl Request for OffsetForLeaderEpochRequest {
         };
         let topic = |(name, partitions): &(TopicName, Vec<OffsetForLeaderPartition>)| {
             request::OffsetForLeaderTopic::default()
-                .with_topic(text(name).into())
+                .with_topic(draft.text(name).into())
                 .with_partitions(partitions.iter().map(partition).collect())
         };
         // Replica -1 is a consumer; the field's own default, -2, is a debugging tool.
         let message = kp::OffsetForLeaderEpochRequest::default()
             .with_replica_id((-1).into())
             .with_topics(self.topics.iter().map(topic).collect());
-        write::<Self>(&message, version, out)
+        draft.write(&message, out)
     }
 }
 

@@ -9,7 +9,7 @@ use kafka_protocol::messages::produce_request as request;
 use super::fetch::{leader_hint, node_endpoints};
 use crate::types::{TopicId, TopicName};
 use crate::wire::cursor::refuse_duplicates;
-use crate::wire::writer::{nullable_text, topic_key, write};
+use crate::wire::writer::Draft;
 use crate::wire::{
     ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, LeaderIdAndEpoch, NodeEndpoint, Request, Response,
 };
@@ -87,17 +87,21 @@ impl Request for ProduceRequest {
     type Response = ProduceResponse;
 
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let draft = Draft::<Self>::new(version);
         let message = kp::ProduceRequest::default()
-            .with_transactional_id(nullable_text(self.transactional_id.as_deref()).map(Into::into))
+            .with_transactional_id(draft.nullable_text(self.transactional_id.as_deref()).map(Into::into))
             .with_acks(self.acks)
             .with_timeout_ms(self.timeout_ms)
-            .with_topic_data(self.topics.iter().map(|topic| data(version, topic)).collect::<Result<_, _>>()?);
-        write::<Self>(&message, version, out)
+            .with_topic_data(self.topics.iter().map(|topic| data(&draft, topic)).collect::<Result<_, _>>()?);
+        draft.write(&message, out)
     }
 }
 
-fn data(version: i16, topic: &ProduceTopic) -> Result<request::TopicProduceData, EncodeError> {
-    let (name, id) = topic_key::<ProduceRequest>(version >= 13, version, &topic.name, topic.id)?;
+fn data(
+    draft: &Draft<ProduceRequest>,
+    topic: &ProduceTopic,
+) -> Result<request::TopicProduceData, EncodeError> {
+    let (name, id) = draft.topic_key(draft.version >= 13, &topic.name, topic.id)?;
     let batch = |(partition, batch): &(i32, Bytes)| {
         request::PartitionProduceData::default().with_index(*partition).with_records(Some(batch.clone()))
     };

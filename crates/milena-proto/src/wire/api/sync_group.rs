@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages as kp;
 
 use crate::types::Generation;
-use crate::wire::writer::{nullable_text, since, text, write};
+use crate::wire::writer::Draft;
 use crate::wire::{ApiKey, Cursor, DecodeError, EncodeError, ErrorCode, Request, Response};
 
 /// Asks for this member's assignment; the leader's carries everybody's.
@@ -50,23 +50,24 @@ impl Request for SyncGroupRequest {
 
     /// Below version 5 protocol type and name are left out: they only let the broker check what it knows anyway (KIP-559).
     fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
-        since::<Self>(3, version, self.group_instance_id.is_some(), "group_instance_id")?;
+        let draft = Draft::<Self>::new(version);
+        draft.since(3, self.group_instance_id.is_some(), "group_instance_id")?;
         let assignment = |(member, bytes): &(String, Bytes)| {
             kp::sync_group_request::SyncGroupRequestAssignment::default()
-                .with_member_id(text(member))
+                .with_member_id(draft.text(member))
                 .with_assignment(bytes.clone())
         };
         let mut message = kp::SyncGroupRequest::default()
-            .with_group_id(text(&self.group_id).into())
+            .with_group_id(draft.text(&self.group_id).into())
             .with_generation_id(self.generation.0)
-            .with_member_id(text(&self.member_id))
-            .with_group_instance_id(nullable_text(self.group_instance_id.as_deref()))
+            .with_member_id(draft.text(&self.member_id))
+            .with_group_instance_id(draft.nullable_text(self.group_instance_id.as_deref()))
             .with_assignments(self.assignments.iter().map(assignment).collect());
         if version >= 5 {
-            message.protocol_type = nullable_text(self.protocol_type.as_deref());
-            message.protocol_name = nullable_text(self.protocol_name.as_deref());
+            message.protocol_type = draft.nullable_text(self.protocol_type.as_deref());
+            message.protocol_name = draft.nullable_text(self.protocol_name.as_deref());
         }
-        write::<Self>(&message, version, out)
+        draft.write(&message, out)
     }
 }
 

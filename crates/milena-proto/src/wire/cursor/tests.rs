@@ -82,11 +82,8 @@ fn a_null_list_is_refused_where_there_may_be_none() {
 #[test]
 fn a_count_without_room_is_refused_before_anything_is_reserved() {
     for (count, flexible_form) in [(i32::MAX, false), (i32::MAX, true), (5, false)] {
-        let mut bytes = if flexible_form {
-            vec![0x80, 0x80, 0x80, 0x80, 0x08]
-        } else {
-            count.to_be_bytes().to_vec()
-        };
+        let mut bytes =
+            if flexible_form { vec![0x80, 0x80, 0x80, 0x80, 0x08] } else { count.to_be_bytes().to_vec() };
         bytes.extend([0; 4]);
         let mut cursor = Cursor::new(bytes.into(), flexible_form);
         let before = cursor.allowance;
@@ -191,7 +188,10 @@ fn more_tags_than_bytes_are_refused_at_once() {
     let count_max = [0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0];
     let result = flexible(&count_max).skip_tagged_fields();
     let count = u32::MAX as usize;
-    assert_eq!(result, Err(DecodeError::CountTooLarge { what: "tagged fields", count, min_size: 2, have: 2 }));
+    assert_eq!(
+        result,
+        Err(DecodeError::CountTooLarge { what: "tagged fields", count, min_size: 2, have: 2 })
+    );
 }
 
 #[test]
