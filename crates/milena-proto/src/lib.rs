@@ -9,6 +9,7 @@
 
 pub mod assignments;
 pub mod backoff;
+pub mod cluster;
 pub mod connection;
 pub mod group;
 pub mod offsets;

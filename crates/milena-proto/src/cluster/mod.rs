@@ -1,0 +1,14 @@
+//! What is known of the cluster, and when to ask again.
+
+mod change;
+mod partition;
+mod refresh;
+mod view;
+
+pub use change::Change;
+pub use partition::Partition;
+pub use refresh::{MetadataCall, MetadataRefresh, RefreshSettings, Target};
+pub use view::{Asked, Broker, ClusterView, MetadataRefused, Topic};
+
+#[cfg(test)]
+mod tests;
