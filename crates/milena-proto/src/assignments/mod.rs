@@ -111,6 +111,10 @@ impl Assignments {
     ///
     /// A partition that was assigned before its topic's id was known takes the first one it hears of.
     pub fn handle_topic_id(&mut self, topic: &TopicName, topic_id: TopicId) -> Vec<TopicPartition> {
+        // An answer of a version without ids says nothing.
+        if topic_id.is_zero() {
+            return Vec::new();
+        }
         let first = TopicPartition::new(topic.clone(), i32::MIN);
         let last = TopicPartition::new(topic.clone(), i32::MAX);
         let mut other = Vec::new();
@@ -230,7 +234,7 @@ impl Assignment {
 
     /// Whether metadata, as far as it told us, still has the assigned topic under this name.
     pub fn is_same_topic(&self) -> bool {
-        self.topic_id.is_zero() || self.seen_topic_id.is_zero() || self.topic_id == self.seen_topic_id
+        self.topic_id.is_zero() || self.topic_id == self.seen_topic_id
     }
 
     /// The member epoch of the answer that first listed the partition (KIP-1251); classic: the generation. `None` once
