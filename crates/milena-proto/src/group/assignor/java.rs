@@ -67,7 +67,7 @@ fn string_hash(text: &str) -> i32 {
 }
 
 /// `TopicPartition.hashCode`.
-fn partition_hash(partition: &TopicPartition) -> i32 {
+pub(super) fn partition_hash(partition: &TopicPartition) -> i32 {
     (31i32.wrapping_add(partition.partition)).wrapping_mul(31).wrapping_add(string_hash(&partition.topic))
 }
 
@@ -89,32 +89,37 @@ pub(super) fn group_by_topic(partitions: &[TopicPartition]) -> Vec<(&TopicName, 
     topics
 }
 
-/// A `HashSet<TopicPartition>`, as far as "the first one" goes.
-#[derive(Debug, Default)]
-pub(super) struct PartitionHashSet {
-    entries: Vec<TopicPartition>,
+/// A `HashSet`, as far as "the first one" goes.
+#[derive(Debug)]
+pub(super) struct HashOrdered<T> {
+    entries: Vec<(i32, T)>,
     /// A table grows with its entries and never shrinks.
     most: usize,
 }
 
-impl PartitionHashSet {
-    pub(super) fn insert(&mut self, partition: TopicPartition) {
-        if !self.entries.contains(&partition) {
-            self.entries.push(partition);
-            self.most = self.most.max(self.entries.len());
-        }
+impl<T> Default for HashOrdered<T> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), most: 0 }
+    }
+}
+
+impl<T: Copy + PartialEq> HashOrdered<T> {
+    /// The element must not be in it.
+    pub(super) fn insert(&mut self, element: T, hash: i32) {
+        self.entries.push((hash, element));
+        self.most = self.most.max(self.entries.len());
     }
 
-    pub(super) fn remove(&mut self, partition: &TopicPartition) {
-        self.entries.retain(|entry| entry != partition);
+    pub(super) fn remove(&mut self, element: T) {
+        self.entries.retain(|(_, entry)| *entry != element);
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    pub(super) fn first(&self) -> Option<&TopicPartition> {
+    pub(super) fn first(&self) -> Option<T> {
         let capacity = capacity(self.most);
-        self.entries.iter().min_by_key(|entry| bucket(partition_hash(entry), capacity))
+        self.entries.iter().min_by_key(|(hash, _)| bucket(*hash, capacity)).map(|(_, entry)| *entry)
     }
 }

@@ -80,8 +80,8 @@ impl AssignorKind {
         let assigned = match self {
             Self::Range => range::assign(&topics, &members),
             Self::RoundRobin => round_robin::assign(&topics, &members),
-            Self::Sticky => sticky::assign(&topics, &members, sticky::Memory::UserData),
-            Self::CooperativeSticky => sticky::assign(&topics, &members, sticky::Memory::Subscription),
+            Self::Sticky => sticky::assign_eager(&topics, &members),
+            Self::CooperativeSticky => sticky::assign_cooperative(&topics, &members),
         };
         members.iter().map(|member| member.member_id.clone()).zip(assigned).collect()
     }
