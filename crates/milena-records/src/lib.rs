@@ -52,6 +52,10 @@ mod records;
 mod txn;
 mod varint;
 
+#[cfg(any(test, feature = "naive"))]
+#[doc(hidden)]
+pub mod naive;
+
 pub use batch::Batch;
 pub use batches::{Batches, HeaderWalk, PartialBatch, walk_headers};
 pub use builder::{BatchBuilder, Compressor, LegacyBuilder, NewRecord, ProducerState, patch};

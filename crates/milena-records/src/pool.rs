@@ -88,6 +88,17 @@ pub(crate) struct Output {
     limit: usize,
 }
 
+// Each codec writes in its own way, so what is in use depends on the features.
+#[cfg_attr(
+    not(all(
+        feature = "gzip",
+        feature = "snappy",
+        feature = "lz4",
+        feature = "zstd",
+        feature = "zstd-pure"
+    )),
+    allow(dead_code)
+)]
 impl Output {
     #[cfg(test)]
     pub(crate) fn with_limit(limit: usize) -> Self {

@@ -30,20 +30,12 @@ pub(super) fn decompress(input: &[u8], magic: i8, output: &mut Output) -> Result
             return Err(corrupt("block is longer than the frame allows"));
         }
         let (block, after) = after.split_at_checked(length).ok_or(corrupt("frame is cut off"))?;
+        rest = frame.check_block(block, after)?;
         if field & STORED != 0 {
             output.write(block)?;
         } else {
             frame.block(block, start, output)?;
         }
-        rest = if frame.has_block_checksums {
-            let (stored, after) = after.split_first_chunk::<4>().ok_or(corrupt("frame is cut off"))?;
-            if u32::from_le_bytes(*stored) != xxh32(block) {
-                return Err(corrupt("block checksum"));
-            }
-            after
-        } else {
-            after
-        };
     }
 }
 
@@ -85,6 +77,15 @@ impl Frame {
             has_content_checksum: flg & FLG_CONTENT_CHECKSUM != 0,
         };
         Ok((frame, rest))
+    }
+
+    /// Compares a block with the checksum behind it, if there is one; what follows that.
+    fn check_block<'a>(&self, block: &[u8], after: &'a [u8]) -> Result<&'a [u8], Fault> {
+        if !self.has_block_checksums {
+            return Ok(after);
+        }
+        let (stored, after) = after.split_first_chunk::<4>().ok_or(corrupt("frame is cut off"))?;
+        if u32::from_le_bytes(*stored) == xxh32(block) { Ok(after) } else { Err(corrupt("block checksum")) }
     }
 
     /// Decompresses one block; `start` is where the frame's output begins.

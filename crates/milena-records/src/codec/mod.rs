@@ -20,6 +20,9 @@ mod zstd_pure;
 #[cfg(all(feature = "zstd-pure", not(feature = "zstd")))]
 use zstd_pure as zstd;
 
+#[cfg(all(test, feature = "lz4"))]
+pub(crate) use xxh32::xxh32;
+
 use crate::pool::Output;
 use crate::{BuildError, Compression, Fault};
 

@@ -1,7 +1,7 @@
 //! xxHash32 with seed 0, for the checksums of LZ4 frames: a few bytes per frame, so a page of code instead of a dependency.
 
 /// The hash of `bytes`.
-pub(super) fn xxh32(bytes: &[u8]) -> u32 {
+pub(crate) fn xxh32(bytes: &[u8]) -> u32 {
     let (stripes, tail) = bytes.as_chunks::<16>();
     let mut hash = if stripes.is_empty() {
         P5

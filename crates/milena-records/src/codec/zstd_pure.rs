@@ -121,3 +121,26 @@ const STEP: usize = 64 * 1024;
 const SINGLE_SEGMENT: u8 = 0x20;
 /// Largest window whose buffer is kept, in bytes: the one of zstd's default levels is 2 MiB.
 const KEPT_WINDOW_MAX: u64 = 8 * 1024 * 1024;
+
+/// Where both features are on, this decoder is not in use; here it reads what libzstd wrote, and the other way round.
+#[cfg(all(test, feature = "zstd"))]
+mod tests {
+    use super::super::zstd;
+    use crate::pool::Pool;
+
+    #[test]
+    fn both_implementations_read_each_other() {
+        let input = b"dear Milena, ".repeat(50_000);
+        let (mut by_c, mut by_rust) = (Vec::new(), Vec::new());
+        zstd::Encoder::default().compress(None, &input, &mut by_c).unwrap();
+        super::Encoder.compress(None, &input, &mut by_rust).unwrap();
+        for frame in [by_c, by_rust] {
+            let mut output = Pool::default().take(0, 1 << 20);
+            zstd::Decoder::default().decompress(&frame, &mut output).unwrap();
+            assert_eq!(output.filled(), input);
+            let mut output = Pool::default().take(0, 1 << 20);
+            super::Decoder::default().decompress(&frame, &mut output).unwrap();
+            assert_eq!(output.filled(), input);
+        }
+    }
+}

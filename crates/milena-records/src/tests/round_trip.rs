@@ -4,8 +4,13 @@ use bytes::Bytes;
 
 use crate::*;
 
+type NamedValues = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+/// Timestamp, key, value, headers.
+type Shape = (i64, Option<Vec<u8>>, Option<Vec<u8>>, NamedValues);
+
 /// Records with every shape of key, value and header.
-fn shapes() -> Vec<(i64, Option<Vec<u8>>, Option<Vec<u8>>, Vec<(Vec<u8>, Option<Vec<u8>>)>)> {
+fn shapes() -> Vec<Shape> {
     let text = b"the quick brown fox jumps over the lazy dog; ".repeat(40);
     vec![
         (1_700_000_000_000, Some(b"k".to_vec()), Some(b"v".to_vec()), vec![]),
