@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 pub mod cache;
 mod chores;
+pub mod clients;
 mod error;
 pub mod java;
 pub mod kafka;

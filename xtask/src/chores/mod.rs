@@ -14,7 +14,8 @@ cargo xtask kafka up [--version 4.3.1] [--nodes 1] [--name default] [--property 
                                     start real Kafka in the background and print its address
 cargo xtask kafka down [--name default]
 cargo xtask kafka status
-cargo xtask golden assignors        write testdata/assignors again, with Java's assignors";
+cargo xtask golden assignors        write testdata/assignors again, with Java's assignors
+cargo xtask golden segments [4.3.1] write testdata/segments again, with real brokers and other people's producers";
 
 /// Runs the chore that the command line names.
 #[must_use]

@@ -278,6 +278,23 @@ impl Kafka {
         self.try_everywhere(|port| raw::delete_topic(port, name))
     }
 
+    /// Sets one property of a topic. Not before Kafka 2.3.
+    ///
+    /// # Errors
+    /// The broker refuses.
+    pub fn alter_topic(&self, name: &str, key: &str, value: &str) -> Result<()> {
+        self.any(|port| raw::alter_topic(port, name, key, value))
+    }
+
+    /// Deletes the records of a partition below an offset, which becomes the log start offset.
+    ///
+    /// # Errors
+    /// The leader refuses, an offset past the high watermark for one.
+    pub fn delete_records(&self, topic: &str, partition: i32, before: i64) -> Result<()> {
+        let leader = self.leader(topic, partition)?;
+        raw::delete_records(self.ports_of(leader).clients, topic, partition, before)
+    }
+
     /// The node that leads a partition, as soon as there is one.
     ///
     /// # Errors

@@ -74,6 +74,9 @@ pub(crate) fn server_properties(
     set("transaction.state.log.min.isr", replicas.min(2).to_string());
     set("offsets.topic.num.partitions", "4".to_owned());
     set("transaction.state.log.num.partitions", "4".to_owned());
+    // Records with old timestamps stay, and next to newer ones: a marker's time is the clock's.
+    set("log.roll.ms", "3153600000000".to_owned());
+    set("log.retention.ms", "-1".to_owned());
     // A test that misspells a topic should fail, not wait.
     set("auto.create.topics.enable", "false".to_owned());
     set("group.initial.rebalance.delay.ms", "0".to_owned());

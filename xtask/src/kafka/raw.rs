@@ -11,6 +11,8 @@ const METADATA: i16 = 3;
 const FIND_COORDINATOR: i16 = 10;
 const CREATE_TOPICS: i16 = 19;
 const DELETE_TOPICS: i16 = 20;
+const DELETE_RECORDS: i16 = 21;
+const INCREMENTAL_ALTER_CONFIGS: i16 = 44;
 
 /// Longest wait for one answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -122,6 +124,47 @@ pub(crate) fn delete_topic(port: u16, name: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// DeleteRecords v1: moves the log start offset.
+pub(crate) fn delete_records(port: u16, topic: &str, partition: i32, before: i64) -> Result<()> {
+    let mut body = Writer::default();
+    body.i32(1);
+    body.string(topic);
+    body.i32(1);
+    body.i32(partition);
+    body.0.extend_from_slice(&before.to_be_bytes());
+    body.i32(TIMEOUT.as_millis() as i32);
+    let answer = ask(port, DELETE_RECORDS, 1, &body.0)?;
+    let mut answer = Reader(&answer);
+    answer.bytes(8)?;
+    answer.string()?;
+    answer.bytes(16)?;
+    match answer.i16()? {
+        0 => Ok(()),
+        code => Err(Error::new(format!("cannot delete records of {topic}-{partition}: error {code}"))),
+    }
+}
+
+/// IncrementalAlterConfigs v0 (2.3 and later): sets one property of a topic.
+pub(crate) fn alter_topic(port: u16, topic: &str, key: &str, value: &str) -> Result<()> {
+    let (topic_resource, set) = (2, 0);
+    let mut body = Writer::default();
+    body.i32(1);
+    body.0.push(topic_resource);
+    body.string(topic);
+    body.i32(1);
+    body.string(key);
+    body.0.push(set);
+    body.string(value);
+    body.0.push(0);
+    let answer = ask(port, INCREMENTAL_ALTER_CONFIGS, 0, &body.0)?;
+    let mut answer = Reader(&answer);
+    answer.bytes(8)?;
+    match (answer.i16()?, answer.string()?) {
+        (0, _) => Ok(()),
+        (code, words) => Err(Error::new(format!("cannot set {key} of {topic}: error {code} {words}"))),
+    }
 }
 
 /// FindCoordinator v1: the node that coordinates a group, none while there is none.

@@ -1,5 +1,8 @@
 //! `cargo xtask golden`: golden data, written again by the programs whose behaviour it records.
 
+mod plan;
+mod segments;
+
 use std::collections::VecDeque;
 use std::fs;
 
@@ -20,8 +23,9 @@ const ASSIGNORS: [(&str, &[&str]); 7] = [
 ];
 
 pub(super) fn run(mut args: VecDeque<String>) -> Result<()> {
-    match args.pop_front().as_deref() {
-        Some("assignors") => assignors(),
+    match (args.pop_front().as_deref(), args.pop_front()) {
+        (Some("assignors"), None) => assignors(),
+        (Some("segments"), version) => segments::run(version.map(|version| version.parse()).transpose()?),
         _ => Err(Error::new(USAGE)),
     }
 }
