@@ -1,5 +1,6 @@
 //! What `cargo xtask` can do.
 
+mod ci;
 mod golden;
 mod kafka;
 
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 use crate::error::{Error, Result};
 
 const USAGE: &str = "\
+cargo xtask ci [step]...            everything that CI checks, or the steps whose names begin so
 cargo xtask kafka up [--version 4.3.1] [--nodes 1] [--name default] [--property key=value]...
                                     start real Kafka in the background and print its address
 cargo xtask kafka down [--name default]
@@ -23,6 +25,7 @@ pub fn main() -> ExitCode {
     let mut args: VecDeque<String> = env::args().skip(1).collect();
     let chore = args.pop_front().unwrap_or_default();
     let done = match chore.as_str() {
+        "ci" => ci::run(args),
         "golden" => golden::run(args),
         "kafka" => kafka::run(args),
         _ => Err(Error::new(USAGE)),
