@@ -3,6 +3,9 @@
 //! The coordinator passes these bytes on unread. Newer versions only ever add fields at the end, so a newer version is
 //! read as the newest one known here and the rest is ignored (`ConsumerProtocol.java`).
 
+#[cfg(test)]
+mod tests;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::types::{Generation, TopicName, TopicPartition};

@@ -14,7 +14,7 @@ mod sticky;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bytes::Bytes;
@@ -104,4 +104,9 @@ impl fmt::Display for AssignorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// For each member, the topics it wants.
+fn wanted_topics<'a>(members: &[&'a Member]) -> Vec<BTreeSet<&'a TopicName>> {
+    members.iter().map(|member| member.subscription.topics.iter().collect()).collect()
 }

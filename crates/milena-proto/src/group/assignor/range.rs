@@ -2,20 +2,18 @@
 
 use std::cmp::Ordering;
 
-use super::{Member, java};
+use super::{Member, java, wanted_topics};
 use crate::types::{TopicName, TopicPartition};
 
 /// Assigns; one list for each member, in their order.
 pub(super) fn assign(topics: &[(TopicName, i32)], members: &[&Member]) -> Vec<Vec<TopicPartition>> {
     let mut assigned = vec![Vec::new(); members.len()];
+    let wanted = wanted_topics(members);
     let mut sorted: Vec<usize> = (0..members.len()).collect();
     sorted.sort_by(|left, right| compare(members[*left], members[*right]));
     for (topic, count) in topics {
-        let takers: Vec<usize> = sorted
-            .iter()
-            .copied()
-            .filter(|member| members[*member].subscription.topics.contains(topic))
-            .collect();
+        let takers: Vec<usize> =
+            sorted.iter().copied().filter(|member| wanted[*member].contains(topic)).collect();
         let Ok(number) = i32::try_from(takers.len()) else { continue };
         if number == 0 {
             continue;

@@ -101,16 +101,12 @@ fn former(topics: &Topics, claims: &[Claim]) -> BTreeMap<Slot, (usize, i32)> {
     former
 }
 
+/// Other than in Java, where members that want nothing do not count if they are looked at first, and are then given what
+/// the others want.
 fn want_the_same(members: &[&Member]) -> bool {
-    let mut wanted = BTreeSet::new();
-    members.iter().all(|member| {
-        let topics = &member.subscription.topics;
-        if wanted.is_empty() {
-            wanted.extend(topics);
-            return true;
-        }
-        topics.len() == wanted.len() && topics.iter().all(|topic| wanted.contains(topic))
-    })
+    let mut wanted = members.iter().map(|member| member.subscription.topics.iter().collect::<BTreeSet<_>>());
+    let first = wanted.next();
+    wanted.all(|topics| Some(&topics) == first.as_ref())
 }
 
 /// `CooperativeStickyAssignor.memberData`: before version 2 of the subscription the generation is in the user data.

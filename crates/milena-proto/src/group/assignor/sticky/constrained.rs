@@ -37,7 +37,7 @@ struct Deal<'a> {
     /// Members below the minimum, dealt to in turn, ...
     below: Vec<usize>,
     turn: usize,
-    /// ... and those at the minimum who may get the one more.
+    /// ... and those at the minimum: the first ones get the one more, as far as it goes.
     at_minimum: VecDeque<usize>,
     assigned: Vec<Vec<Slot>>,
     /// What did not fit into its owner's share.
@@ -74,14 +74,9 @@ impl<'a> Deal<'a> {
                 owned.len()
             } else if owned.len() >= self.max && self.lucky_so_far < self.lucky {
                 self.lucky_so_far += 1;
-                if self.lucky_so_far == self.lucky {
-                    self.at_minimum.clear();
-                }
                 self.max
             } else {
-                if self.lucky_so_far < self.lucky {
-                    self.at_minimum.push_back(member);
-                }
+                self.at_minimum.push_back(member);
                 self.min
             };
             self.let_go.extend(owned.drain(share..).map(|slot| (slot, member)));
