@@ -1,0 +1,713 @@
+//! The loop around a consumer's machines: one task that owns membership, gate and revocation together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use proto::assignments::FenceReason;
+use proto::group::{GroupCall, GroupEvent, GroupRequest, GroupResponse, Membership, Target};
+use proto::offsets::{CommitEvent, Committer};
+use proto::types::{CallFailed, IsolationLevel, RequestId, TopicName, TopicPartition};
+use proto::wire::{
+    Coordinator, ErrorCode, ListOffsetsResponse, OffsetCommitRequest, OffsetCommitResponse,
+    OffsetFetchResponse, OffsetForLeaderEpochResponse, Request,
+};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::client::{Client, Purpose, left_until};
+use crate::clock;
+use crate::consumer::Event;
+use crate::consumer::event::EventSender;
+use crate::consumer::positions;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fetch::{Asked, Fetcher, Reset, Start};
+use crate::net::as_call_failed;
+use crate::offsets::{BY_NAME_MAX, OffsetsOf, fetch_offsets, fetch_offsets_request};
+
+/// What a handle asks of the task.
+pub(super) enum Command {
+    /// Move a position: a new assignment epoch.
+    Seek { partition: TopicPartition, to: Start, done: oneshot::Sender<Result<()>> },
+    /// Commit what may be committed now, and say when all of it is answered.
+    Commit { done: oneshot::Sender<Result<()>> },
+    /// Stop delivery, wait for acknowledgements, commit, leave.
+    Close { drain: Duration, done: oneshot::Sender<()> },
+}
+
+/// What the task is made of.
+pub(super) struct Parts {
+    pub(super) client: Client,
+    pub(super) fetcher: Fetcher,
+    pub(super) group_id: Option<Arc<str>>,
+    pub(super) membership: Option<Membership>,
+    pub(super) committer: Option<Committer>,
+    /// Where partitions without a committed offset begin.
+    pub(super) otherwise: Reset,
+    pub(super) drain_timeout: Duration,
+    pub(super) isolation: IsolationLevel,
+    pub(super) events: EventSender,
+    pub(super) progress: Arc<Notify>,
+    pub(super) commands: mpsc::Receiver<Command>,
+}
+
+pub(super) struct Drive {
+    parts: Parts,
+    calls: FuturesUnordered<Pin<Box<dyn Future<Output = Outcome> + Send>>>,
+    /// Partitions that are being given up.
+    drain: Option<Drain>,
+    closing: Option<Closing>,
+    commit_waiters: Vec<oneshot::Sender<Result<()>>>,
+    /// The last look at the trackers.
+    collect_at: Instant,
+    /// Partition counts as the membership knows them.
+    counts: BTreeMap<TopicName, i32>,
+    counted: BTreeSet<TopicName>,
+    standalone_coordinator: Option<Coordinator>,
+    finding_standalone: bool,
+    ended: bool,
+}
+
+struct Drain {
+    partitions: BTreeSet<TopicPartition>,
+    deadline: Instant,
+    /// The last acknowledgements are in, or the deadline has passed: only commits are still waited for.
+    collected: bool,
+    commit_deadline: Instant,
+}
+
+struct Closing {
+    deadline: Instant,
+    done: Option<oneshot::Sender<()>>,
+}
+
+enum Outcome {
+    Group { id: RequestId, answer: Result<GroupResponse, CallFailed>, error: Option<Error> },
+    Commit { id: RequestId, answer: Result<OffsetCommitResponse, CallFailed> },
+    Committed { asked: OffsetsOf, answer: Result<OffsetFetchResponse> },
+    Listed { asked: Vec<Asked>, answer: Result<ListOffsetsResponse> },
+    EpochEnds { asked: Vec<Asked>, answer: Result<OffsetForLeaderEpochResponse> },
+    Coordinator(Result<Coordinator>),
+}
+
+/// How often the trackers are looked at for what may be committed, while nothing urges.
+const COLLECT_INTERVAL: Duration = Duration::from_millis(100);
+/// Time kept for the answer to the last commit of a drain.
+const LAST_COMMIT: Duration = Duration::from_secs(1);
+
+impl Drive {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            calls: FuturesUnordered::new(),
+            drain: None,
+            closing: None,
+            commit_waiters: Vec::new(),
+            collect_at: clock::now(),
+            counts: BTreeMap::new(),
+            counted: BTreeSet::new(),
+            standalone_coordinator: None,
+            finding_standalone: false,
+            ended: false,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut view_changes = self.parts.client.metadata().changes();
+        let progress = self.parts.progress.clone();
+        while !self.ended {
+            self.step(clock::now());
+            if self.ended {
+                break;
+            }
+            let wake = self.wake();
+            tokio::select! {
+                Some(outcome) = self.calls.next(), if !self.calls.is_empty() => self.handle_outcome(outcome),
+                command = self.parts.commands.recv() => self.handle_command(command),
+                () = progress.notified() => self.handle_progress(),
+                _ = view_changes.changed() => self.handle_view(),
+                () = self.parts.fetcher.positions_wanted() => {}
+                () = clock::until(wake) => {}
+            }
+        }
+        self.finish();
+    }
+
+    /// Everything the machines want done now.
+    fn step(&mut self, now: Instant) {
+        if let Some(membership) = &mut self.parts.membership {
+            membership.handle_timeout(now);
+        }
+        self.collect(now);
+        self.drain_step(now);
+        loop {
+            let mut idle = true;
+            while let Some(event) = self.parts.membership.as_mut().and_then(Membership::poll_event) {
+                idle = false;
+                self.handle_group_event(now, event);
+            }
+            while let Some(event) = self.parts.committer.as_mut().and_then(Committer::poll_event) {
+                idle = false;
+                self.handle_commit_event(now, event);
+            }
+            while let Some(call) =
+                self.parts.membership.as_mut().and_then(|membership| membership.poll_request(now))
+            {
+                idle = false;
+                self.send_group_call(call);
+            }
+            if idle {
+                break;
+            }
+        }
+        self.guard_session();
+        for stamp in self.parts.fetcher.take_ended() {
+            if let Some(committer) = &mut self.parts.committer {
+                committer.handle_epoch_ended(&stamp);
+            }
+        }
+        self.send_commit(now);
+        self.send_questions(now);
+        self.answer_commit_waiters();
+        self.drain_step(now);
+    }
+
+    fn wake(&self) -> Option<Instant> {
+        let mut wake = vec![
+            self.parts.membership.as_ref().and_then(Membership::poll_timeout),
+            self.parts.committer.as_ref().and_then(Committer::poll_timeout),
+            self.parts.fetcher.positions_timeout(),
+            self.closing.as_ref().map(|closing| closing.deadline),
+        ];
+        if self.parts.committer.is_some() {
+            wake.push(Some(self.collect_at));
+        }
+        if let Some(drain) = &self.drain {
+            wake.push(Some(if drain.collected { drain.commit_deadline } else { drain.deadline }));
+        }
+        wake.into_iter().flatten().min()
+    }
+
+    // --- What comes in -------------------------------------------------------------------------------------------
+
+    fn handle_outcome(&mut self, outcome: Outcome) {
+        let now = clock::now();
+        match outcome {
+            Outcome::Group { id, answer, error } => {
+                if let Some(error) = error {
+                    self.parts.events.send(Event::Trouble { error });
+                }
+                if let Some(membership) = &mut self.parts.membership {
+                    membership.handle_response(now, id, answer);
+                }
+            }
+            Outcome::Commit { id, answer } => {
+                if let Some(committer) = &mut self.parts.committer {
+                    self.parts.fetcher.with_assignments(|assignments| {
+                        committer.handle_response(
+                            now,
+                            id,
+                            answer.as_ref().map_err(|failed| *failed),
+                            assignments,
+                        );
+                    });
+                }
+            }
+            Outcome::Committed { asked, answer } => self.handle_offsets(now, asked, answer),
+            Outcome::Listed { asked, answer } => positions::handle_listed(&self.parts, now, &asked, &answer),
+            Outcome::EpochEnds { asked, answer } => {
+                positions::handle_epoch_ends(&self.parts, now, &asked, &answer)
+            }
+            Outcome::Coordinator(found) => {
+                self.finding_standalone = false;
+                match found {
+                    Ok(coordinator) => self.standalone_coordinator = Some(coordinator),
+                    Err(error) => self.parts.events.send(Event::Trouble { error }),
+                }
+            }
+        }
+    }
+
+    fn handle_command(&mut self, command: Option<Command>) {
+        let now = clock::now();
+        match command {
+            Some(Command::Seek { partition, to, done }) => {
+                let ended = self.parts.fetcher.seek(now, &partition, to);
+                let outcome = match ended {
+                    Some(stamp) => {
+                        if let Some(committer) = &mut self.parts.committer {
+                            committer.handle_epoch_ended(&stamp);
+                        }
+                        Ok(())
+                    }
+                    None => {
+                        Err(Error::config("the partition is not assigned to this consumer").at(&partition))
+                    }
+                };
+                let _ = done.send(outcome);
+            }
+            Some(Command::Commit { done }) => {
+                self.collect_now(now);
+                if let Some(committer) = &mut self.parts.committer {
+                    committer.flush_all(now);
+                }
+                self.commit_waiters.push(done);
+            }
+            Some(Command::Close { drain, done }) => self.close(now, drain, Some(done)),
+            // All handles are gone: nobody can acknowledge anything that was not handed out.
+            None if self.closing.is_none() => self.close(now, Duration::ZERO, None),
+            None => {}
+        }
+    }
+
+    /// Something was acknowledged that is waited for.
+    fn handle_progress(&mut self) {
+        self.collect_at = clock::now();
+        self.parts.fetcher.wake_reader();
+    }
+
+    /// The cluster changed: the leader of the group assigns from partition counts, and topics may be other topics.
+    fn handle_view(&mut self) {
+        let now = clock::now();
+        self.tell_counts(now);
+        for stamp in self.parts.fetcher.handle_view(now) {
+            if let Some(committer) = &mut self.parts.committer {
+                committer.handle_epoch_ended(&stamp);
+            }
+        }
+    }
+
+    fn tell_counts(&mut self, now: Instant) {
+        let Some(membership) = &mut self.parts.membership else { return };
+        let counts: BTreeMap<TopicName, i32> = self.parts.client.metadata().view(|view| {
+            let count =
+                |topic: &TopicName| view.partition_count(topic).and_then(|count| i32::try_from(count).ok());
+            self.counted.iter().filter_map(|topic| Some((topic.clone(), count(topic)?))).collect()
+        });
+        if counts != self.counts {
+            membership.handle_partition_counts(now, &counts);
+            self.counts = counts;
+        }
+    }
+
+    // --- The group -----------------------------------------------------------------------------------------------
+
+    fn handle_group_event(&mut self, now: Instant, event: GroupEvent) {
+        let events = self.parts.events.clone();
+        match event {
+            GroupEvent::CoordinatorFound(coordinator) => {
+                let address = format!("{}:{}", coordinator.host, coordinator.port);
+                events.send(Event::CoordinatorFound { address });
+            }
+            GroupEvent::CoordinatorLost => events.send(Event::CoordinatorLost),
+            GroupEvent::Joining { reason } => {
+                events.send(Event::Joining { reason: reason.wire_text().into_owned() })
+            }
+            GroupEvent::Stable { generation, leader, protocol } => {
+                events.send(Event::Stable { generation, leader, assignor: protocol.name() });
+            }
+            GroupEvent::Assigned { generation, added, assignment } => {
+                let start = Start::Committed { otherwise: self.parts.otherwise };
+                let partitions = added.iter().map(|partition| (partition.clone(), start));
+                self.parts.fetcher.assign_with(now, partitions, generation);
+                events.send(Event::Assigned { added, assignment });
+            }
+            GroupEvent::Revoke { partitions, deadline } => self.begin_drain(now, partitions, deadline),
+            GroupEvent::Lost { partitions, reason } => {
+                self.end(&partitions, FenceReason::Lost);
+                if let Some(drain) = &mut self.drain {
+                    drain.partitions.retain(|partition| !partitions.contains(partition));
+                    if drain.partitions.is_empty() {
+                        self.drain = None;
+                    }
+                }
+                events.send(Event::Lost { partitions, reason });
+            }
+            GroupEvent::NeedMetadata(topics) => {
+                self.counted = topics.clone();
+                self.parts.client.metadata().want(self.parts.fetcher.interest(), topics);
+                self.tell_counts(now);
+            }
+            GroupEvent::MemberUnreadable { member_id } => {
+                let error = Error::new(ErrorKind::Malformed).message(format!(
+                    "the subscription of member {member_id} cannot be read: it gets no partitions"
+                ));
+                events.send(Event::Trouble { error });
+            }
+            GroupEvent::Left => {
+                events.send(Event::Left);
+                self.ended = true;
+            }
+            GroupEvent::Fatal { error } => {
+                let kind = match &error {
+                    proto::group::GroupError::FencedInstanceId { .. } => ErrorKind::Fenced,
+                    _ => ErrorKind::Config,
+                };
+                let mut failure = Error::new(kind).source(error);
+                if let Some(group) = &self.parts.group_id {
+                    failure = failure.group(group);
+                }
+                events.send(Event::Failed { error: failure.clone() });
+                self.parts.fetcher.fail(failure);
+                self.ended = true;
+            }
+        }
+    }
+
+    fn send_group_call(&mut self, call: GroupCall) {
+        let client = self.parts.client.clone();
+        self.calls.push(Box::pin(async move {
+            let id = call.id;
+            let (answer, error) = match group_call(&client, call).await {
+                Ok(answer) => (Ok(answer), None),
+                Err(error) => (Err(as_call_failed(&error)), Some(error)),
+            };
+            Outcome::Group { id, answer, error }
+        }));
+    }
+
+    /// A member whose session may have passed hands nothing out and commits nothing until it hears from the coordinator.
+    fn guard_session(&mut self) {
+        let Some(membership) = &self.parts.membership else { return };
+        let deadline = membership.session_deadline();
+        self.parts.fetcher.deliver_until(deadline);
+        if let Some(committer) = &mut self.parts.committer {
+            match deadline {
+                Some(deadline) if clock::now() >= deadline => committer.hold(),
+                _ => committer.release(),
+            }
+        }
+    }
+
+    // --- Giving partitions up ------------------------------------------------------------------------------------
+
+    fn begin_drain(&mut self, now: Instant, partitions: BTreeSet<TopicPartition>, deadline: Instant) {
+        let wanted = match &self.closing {
+            Some(closing) => closing.deadline,
+            None => now + self.parts.drain_timeout,
+        };
+        let deadline = deadline.min(wanted).max(now);
+        self.parts.fetcher.begin_revoke(&partitions);
+        self.parts.events.send(Event::Revoking { partitions: partitions.clone(), drain: deadline - now });
+        self.drain =
+            Some(Drain { partitions, deadline, collected: false, commit_deadline: deadline + LAST_COMMIT });
+        self.collect_now(now);
+    }
+
+    /// Goes on with a drain as far as it can: acknowledgements, then the commit's answer, then the fence.
+    fn drain_step(&mut self, now: Instant) {
+        let Some(drain) = &mut self.drain else { return };
+        let late = now >= drain.deadline;
+        let drained = self.parts.fetcher.is_drained(&drain.partitions);
+        if !drain.collected && (late || drained) {
+            drain.collected = true;
+            drain.commit_deadline = now + LAST_COMMIT;
+            let partitions = drain.partitions.clone();
+            self.collect_now(now);
+            if let Some(committer) = &mut self.parts.committer {
+                committer.flush(now, &partitions);
+            }
+            self.send_commit(now);
+        }
+        let Some(drain) = &self.drain else { return };
+        if !drain.collected {
+            return;
+        }
+        let settled = match &self.parts.committer {
+            Some(committer) => committer.settled(&drain.partitions),
+            None => true,
+        };
+        if settled || now >= drain.commit_deadline {
+            let Some(drain) = self.drain.take() else { return };
+            self.end(&drain.partitions, FenceReason::Revoked);
+            self.parts
+                .events
+                .send(Event::Revoked { partitions: drain.partitions, drained: drained && settled });
+            match &mut self.parts.membership {
+                Some(membership) => membership.handle_revoked(now),
+                None => self.ended = true,
+            }
+        }
+    }
+
+    fn end(&mut self, partitions: &BTreeSet<TopicPartition>, reason: FenceReason) {
+        for stamp in self.parts.fetcher.end(partitions, reason) {
+            if let Some(committer) = &mut self.parts.committer {
+                committer.handle_epoch_ended(&stamp);
+            }
+        }
+    }
+
+    fn close(&mut self, now: Instant, drain: Duration, done: Option<oneshot::Sender<()>>) {
+        let deadline = now + drain;
+        if let Some(closing) = &mut self.closing {
+            closing.deadline = closing.deadline.min(deadline);
+            return;
+        }
+        self.closing = Some(Closing { deadline, done });
+        if let Some(drain) = &mut self.drain {
+            drain.deadline = drain.deadline.min(deadline);
+        }
+        match &mut self.parts.membership {
+            Some(membership) => membership.leave(now),
+            None => {
+                let partitions = self.parts.fetcher.assignment();
+                self.begin_drain(now, partitions, deadline);
+            }
+        }
+    }
+
+    fn finish(mut self) {
+        for stamp in self.parts.fetcher.end_all(FenceReason::Closed) {
+            if let Some(committer) = &mut self.parts.committer {
+                committer.handle_epoch_ended(&stamp);
+            }
+        }
+        while let Some(event) = self.parts.committer.as_mut().and_then(Committer::poll_event) {
+            self.handle_commit_event(clock::now(), event);
+        }
+        self.parts.fetcher.close();
+        for waiter in self.commit_waiters.drain(..) {
+            let _ = waiter.send(Err(Error::closed("the consumer")));
+        }
+        if let Some(done) = self.closing.and_then(|closing| closing.done) {
+            let _ = done.send(());
+        }
+    }
+
+    // --- Commits -------------------------------------------------------------------------------------------------
+
+    /// Asks the trackers what may be committed, now and then.
+    fn collect(&mut self, now: Instant) {
+        if now >= self.collect_at {
+            self.collect_now(now);
+        }
+    }
+
+    fn collect_now(&mut self, now: Instant) {
+        self.collect_at = now + COLLECT_INTERVAL;
+        let Some(committer) = &mut self.parts.committer else { return };
+        let leases = self.parts.fetcher.leases();
+        self.parts.fetcher.with_assignments(|assignments| {
+            for lease in &leases {
+                if let Some(committable) = lease.tracker().and_then(|tracker| tracker.committable()) {
+                    committer.handle_committable(now, lease.stamp(), committable, assignments);
+                }
+            }
+        });
+    }
+
+    fn send_commit(&mut self, now: Instant) {
+        let Some(committer) = &mut self.parts.committer else { return };
+        let member = self.parts.membership.as_ref().and_then(Membership::snapshot);
+        let coordinator = match &self.parts.membership {
+            Some(membership) => membership.coordinator().cloned(),
+            None => self.standalone_coordinator.clone(),
+        };
+        let Some(coordinator) = coordinator else {
+            if self.parts.membership.is_none() && !committer.is_settled() {
+                self.find_standalone();
+            }
+            return;
+        };
+        let request = self
+            .parts
+            .fetcher
+            .with_assignments(|assignments| committer.poll_request(now, assignments, member.as_ref()));
+        let Some((id, request)) = request else { return };
+        tracing::trace!(target: "milena::consumer", ?request, "committing");
+        let client = self.parts.client.clone();
+        self.calls.push(Box::pin(async move {
+            let answer = commit(&client, &coordinator, &request).await;
+            Outcome::Commit { id, answer: answer.map_err(|error| as_call_failed(&error)) }
+        }));
+    }
+
+    fn find_standalone(&mut self) {
+        let Some(group) = self.parts.group_id.clone() else { return };
+        if self.finding_standalone {
+            return;
+        }
+        self.finding_standalone = true;
+        let client = self.parts.client.clone();
+        self.calls.push(Box::pin(async move { Outcome::Coordinator(client.find_coordinator(&group).await) }));
+    }
+
+    fn handle_commit_event(&mut self, now: Instant, event: CommitEvent) {
+        let events = &self.parts.events;
+        match event {
+            CommitEvent::Committed { partition, epoch, offset } => {
+                self.parts.fetcher.note_committed(&partition, epoch, offset);
+                events.send(Event::Committed { partition, epoch, offset });
+            }
+            CommitEvent::Fenced { partition, epoch, offset, reason } => {
+                events.send(Event::Fenced { partition, epoch, offset, reason });
+            }
+            CommitEvent::Superseded { partition, epoch, offset, by } => {
+                events.send(Event::Superseded { partition, epoch, offset, by });
+            }
+            CommitEvent::Unknown { partition, offset, .. } => {
+                let error = Error::new(ErrorKind::Disconnected)
+                    .message("the commit may have been stored or not")
+                    .at(&partition)
+                    .offset(offset);
+                events.send(Event::CommitFailed { partition, error });
+            }
+            CommitEvent::Failed { partition, offset, error, .. } => {
+                let kind = match error {
+                    proto::offsets::CommitError::Refused(code) => ErrorKind::Broker(code),
+                    _ => ErrorKind::Unsupported,
+                };
+                let error = Error::new(kind).source(error).at(&partition).offset(offset);
+                events.send(Event::CommitFailed { partition, error });
+            }
+            CommitEvent::MemberRefused { generation, error } => {
+                if let Some(membership) = &mut self.parts.membership {
+                    membership.handle_commit_refused(now, generation, error);
+                }
+            }
+            CommitEvent::CoordinatorLost => match &mut self.parts.membership {
+                Some(membership) => membership.handle_coordinator_lost(now),
+                None => self.standalone_coordinator = None,
+            },
+            CommitEvent::TopicGone { partition, error, .. } => {
+                events
+                    .send(Event::Trouble { error: Error::broker(error).at(&partition).doing("committing") });
+                self.parts.client.metadata().refresh_soon();
+            }
+        }
+    }
+
+    fn answer_commit_waiters(&mut self) {
+        let settled = self.parts.committer.as_ref().is_none_or(Committer::is_settled);
+        if settled {
+            for waiter in self.commit_waiters.drain(..) {
+                let _ = waiter.send(Ok(()));
+            }
+        }
+    }
+
+    // --- Where to begin ------------------------------------------------------------------------------------------
+
+    /// Asks what positions need to know.
+    fn send_questions(&mut self, now: Instant) {
+        let (committed, leaders) = self.parts.fetcher.questions(now);
+        if !committed.is_empty() {
+            self.send_offset_fetch(committed);
+        }
+        for (leader, asked) in leaders {
+            let (listed, ends) = positions::split(asked);
+            let isolation = self.parts.isolation;
+            if !listed.is_empty() {
+                let client = self.parts.client.clone();
+                self.calls.push(Box::pin(async move {
+                    let answer =
+                        client.call_broker(leader, &positions::list_request(&listed, isolation)).await;
+                    Outcome::Listed { asked: listed, answer }
+                }));
+            }
+            if !ends.is_empty() {
+                let client = self.parts.client.clone();
+                self.calls.push(Box::pin(async move {
+                    let answer = client.call_broker(leader, &positions::epoch_request(&ends)).await;
+                    Outcome::EpochEnds { asked: ends, answer }
+                }));
+            }
+        }
+    }
+
+    /// Asks for the committed offsets of partitions that begin there.
+    fn send_offset_fetch(&mut self, asked: OffsetsOf) {
+        let client = self.parts.client.clone();
+        let group = self.parts.group_id.clone();
+        let require_stable = self.parts.isolation == IsolationLevel::ReadCommitted;
+        let coordinator =
+            self.parts.membership.as_ref().and_then(|membership| membership.coordinator().cloned());
+        self.calls.push(Box::pin(async move {
+            let answer = match &group {
+                Some(group) => read_committed_offsets(&client, group, coordinator, &asked, require_stable)
+                    .await
+                    .map_err(|error| error.group(group)),
+                None => Err(Error::config("without a group there are no committed offsets to begin at")),
+            };
+            Outcome::Committed { asked, answer }
+        }));
+    }
+
+    fn handle_offsets(&mut self, now: Instant, asked: OffsetsOf, answer: Result<OffsetFetchResponse>) {
+        if let Ok(answer) = &answer
+            && matches!(answer.error, ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE)
+            && let Some(membership) = &mut self.parts.membership
+        {
+            membership.handle_coordinator_lost(now);
+        }
+        if let Err(error) = &answer {
+            self.parts
+                .events
+                .send(Event::Trouble { error: error.clone().doing("reading committed offsets") });
+        }
+        self.parts.fetcher.handle_offsets(now, &asked, &answer);
+    }
+}
+
+async fn read_committed_offsets(
+    client: &Client,
+    group: &str,
+    coordinator: Option<Coordinator>,
+    asked: &OffsetsOf,
+    require_stable: bool,
+) -> Result<OffsetFetchResponse> {
+    let coordinator = match coordinator {
+        Some(coordinator) => coordinator,
+        None => client.find_coordinator(group).await?,
+    };
+    let lane = client.coordinator_lane(&coordinator, Purpose::Coordination).await?;
+    let request = fetch_offsets_request(group, Some(asked.topics(client)), require_stable);
+    fetch_offsets(&lane, &request, client.config().request_timeout()).await
+}
+
+async fn group_call(client: &Client, call: GroupCall) -> Result<GroupResponse> {
+    let deadline = clock::now() + call.timeout;
+    let coordinator = match call.target {
+        Target::AnyBroker => {
+            let GroupRequest::FindCoordinator(request) = call.request else {
+                return Err(Error::config("only FindCoordinator may go to any broker"));
+            };
+            return client.call_any(&request).await.map(GroupResponse::FindCoordinator);
+        }
+        Target::Coordinator(coordinator) => coordinator,
+    };
+    let purpose = match &call.request {
+        GroupRequest::JoinGroup(_) | GroupRequest::SyncGroup(_) => Purpose::Join,
+        _ => Purpose::Coordination,
+    };
+    let lane = client.coordinator_lane(&coordinator, purpose);
+    let lane = tokio::time::timeout_at(deadline.into(), lane)
+        .await
+        .map_err(|_| Error::new(ErrorKind::TimedOut).doing("connecting to the group's coordinator"))??;
+    let left = left_until(deadline);
+    match call.request {
+        GroupRequest::FindCoordinator(request) => {
+            lane.call(&request, left).await.map(GroupResponse::FindCoordinator)
+        }
+        GroupRequest::JoinGroup(request) => lane.call(&request, left).await.map(GroupResponse::JoinGroup),
+        GroupRequest::SyncGroup(request) => lane.call(&request, left).await.map(GroupResponse::SyncGroup),
+        GroupRequest::Heartbeat(request) => lane.call(&request, left).await.map(GroupResponse::Heartbeat),
+        GroupRequest::LeaveGroup(request) => lane.call(&request, left).await.map(GroupResponse::LeaveGroup),
+    }
+}
+
+/// Sends a commit: by topic id where the coordinator takes ids and all are known, else by name.
+async fn commit(
+    client: &Client,
+    coordinator: &Coordinator,
+    request: &OffsetCommitRequest,
+) -> Result<OffsetCommitResponse> {
+    let lane = client.coordinator_lane(coordinator, Purpose::Coordination).await?;
+    let ids = request.topics.iter().all(|topic| !topic.id.is_zero());
+    let newest = *OffsetCommitRequest::VERSIONS.end();
+    let version = lane.pick::<OffsetCommitRequest>(if ids { newest } else { newest.min(BY_NAME_MAX) })?;
+    lane.call_in(request, version, client.config().request_timeout()).await
+}

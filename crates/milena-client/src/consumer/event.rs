@@ -1,0 +1,278 @@
+//! What happens to a consumer, for whoever wants to know.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use proto::assignments::FenceReason;
+use proto::group::LostReason;
+use proto::position::MoveCause;
+use proto::types::{AssignmentEpoch, Generation, TopicPartition};
+use tokio::sync::broadcast;
+
+use crate::error::Error;
+
+/// News of a consumer.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The group's coordinator was found.
+    CoordinatorFound {
+        /// Where.
+        address: String,
+    },
+    /// The group's coordinator is looked for again. The membership stays as it is.
+    CoordinatorLost,
+    /// The member joins its group (again).
+    Joining {
+        /// Why.
+        reason: String,
+    },
+    /// A rebalance is complete.
+    Stable {
+        /// The generation.
+        generation: Generation,
+        /// Whether this member assigns for the group.
+        leader: bool,
+        /// The assignor that the group uses.
+        assignor: &'static str,
+    },
+    /// What is this consumer's from here on.
+    Assigned {
+        /// What was not before.
+        added: BTreeSet<TopicPartition>,
+        /// All of it.
+        assignment: BTreeSet<TopicPartition>,
+    },
+    /// These partitions are being given up: nothing more of them is delivered, what was delivered may still be
+    /// acknowledged.
+    Revoking {
+        /// Which.
+        partitions: BTreeSet<TopicPartition>,
+        /// How long acknowledgements are waited for.
+        drain: Duration,
+    },
+    /// These partitions are given up; what was finished in time is committed.
+    Revoked {
+        /// Which.
+        partitions: BTreeSet<TopicPartition>,
+        /// Whether all that was delivered of them is acknowledged and committed.
+        drained: bool,
+    },
+    /// These partitions are gone; nothing more can be committed for them.
+    Lost {
+        /// Which.
+        partitions: BTreeSet<TopicPartition>,
+        /// Why.
+        reason: LostReason,
+    },
+    /// An offset was committed.
+    Committed {
+        /// Of which partition.
+        partition: TopicPartition,
+        /// In which assignment epoch.
+        epoch: AssignmentEpoch,
+        /// The next offset to read.
+        offset: i64,
+    },
+    /// An offset that was ready will not be committed: its assignment epoch ended first.
+    Fenced {
+        /// Of which partition.
+        partition: TopicPartition,
+        /// In which assignment epoch.
+        epoch: AssignmentEpoch,
+        /// The offset.
+        offset: i64,
+        /// Why.
+        reason: FenceReason,
+    },
+    /// An offset was not sent, because a higher one of the same assignment epoch stands.
+    Superseded {
+        /// Of which partition.
+        partition: TopicPartition,
+        /// In which assignment epoch.
+        epoch: AssignmentEpoch,
+        /// The offset.
+        offset: i64,
+        /// The one that stands.
+        by: i64,
+    },
+    /// The coordinator refused to commit an offset, for good.
+    CommitFailed {
+        /// Of which partition.
+        partition: TopicPartition,
+        /// What it said.
+        error: Error,
+    },
+    /// A position moved by something else than delivery.
+    Moved {
+        /// Of which partition.
+        partition: TopicPartition,
+        /// Why.
+        cause: MoveCause,
+        /// Where it was; `None` where there was none.
+        from: Option<i64>,
+        /// Where it is.
+        to: i64,
+        /// Records that existed once and are not delivered.
+        lost: Option<std::ops::Range<i64>>,
+    },
+    /// A partition cannot be read on, until it is moved or given up.
+    Stuck {
+        /// Which.
+        partition: TopicPartition,
+        /// Why.
+        error: Error,
+    },
+    /// Something failed and is tried again.
+    Trouble {
+        /// What.
+        error: Error,
+    },
+    /// The member has left its group.
+    Left,
+    /// The consumer has ended with this error.
+    Failed {
+        /// Why.
+        error: Error,
+    },
+    /// So many events were not seen by this receiver: it was too slow.
+    Missed {
+        /// How many.
+        events: u64,
+    },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CoordinatorFound { address } => write!(f, "coordinator found at {address}"),
+            Self::CoordinatorLost => write!(f, "coordinator lost, looking for it"),
+            Self::Joining { reason } if reason.is_empty() => write!(f, "joining the group"),
+            Self::Joining { reason } => write!(f, "joining the group: {reason}"),
+            Self::Stable { generation, leader, assignor } => {
+                let role = if *leader { ", as its leader" } else { "" };
+                write!(f, "group stable in generation {} by {assignor}{role}", generation.0)
+            }
+            Self::Assigned { added, assignment } => {
+                write!(f, "assigned {}", Listed(assignment))?;
+                if added.len() != assignment.len() {
+                    write!(f, ", new {}", Listed(added))?;
+                }
+                Ok(())
+            }
+            Self::Revoking { partitions, drain } => {
+                write!(f, "giving up {}, waiting {drain:?} at most for acknowledgements", Listed(partitions))
+            }
+            Self::Revoked { partitions, drained: true } => {
+                write!(f, "gave up {}, all committed", Listed(partitions))
+            }
+            Self::Revoked { partitions, drained: false } => {
+                write!(f, "gave up {}, not all of it acknowledged in time", Listed(partitions))
+            }
+            Self::Lost { partitions, reason } => write!(f, "lost {}: {reason:?}", Listed(partitions)),
+            Self::Committed { partition, epoch, offset } => {
+                write!(f, "committed {partition} = {offset} in epoch {epoch}")
+            }
+            Self::Fenced { partition, epoch, offset, reason } => {
+                write!(f, "fenced {partition} = {offset} of epoch {epoch}: {reason}")
+            }
+            Self::Superseded { partition, epoch, offset, by } => {
+                write!(f, "superseded {partition} = {offset} of epoch {epoch} by {by}")
+            }
+            Self::CommitFailed { partition, error } => write!(f, "commit of {partition} failed: {error}"),
+            Self::Moved { partition, cause, from, to, lost } => {
+                write!(f, "{partition} moved ")?;
+                if let Some(from) = from {
+                    write!(f, "from {from} ")?;
+                }
+                write!(f, "to {to}: {cause}")?;
+                if let Some(lost) = lost {
+                    write!(f, ", not delivered {}..{}", lost.start, lost.end)?;
+                }
+                Ok(())
+            }
+            Self::Stuck { partition, error } => write!(f, "{partition} is stuck: {error}"),
+            Self::Trouble { error } => write!(f, "trying again: {error}"),
+            Self::Left => write!(f, "left the group"),
+            Self::Failed { error } => write!(f, "ended: {error}"),
+            Self::Missed { events } => write!(f, "{events} events were not seen in time"),
+        }
+    }
+}
+
+struct Listed<'a>(&'a BTreeSet<TopicPartition>);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("nothing");
+        }
+        for (index, partition) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{partition}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Events that wait for a slow receiver. Beyond them the oldest are dropped, and [`Event::Missed`] says how many.
+const EVENTS_MAX: usize = 1024;
+
+/// Where events come from.
+#[derive(Clone, Debug)]
+pub(crate) struct EventSender(broadcast::Sender<Event>);
+
+impl EventSender {
+    pub(crate) fn new() -> Self {
+        Self(broadcast::Sender::new(EVENTS_MAX))
+    }
+
+    pub(crate) fn send(&self, event: Event) {
+        match &event {
+            Event::Failed { .. } | Event::Stuck { .. } | Event::CommitFailed { .. } => {
+                tracing::error!(target: "milena::consumer", "{event}");
+            }
+            Event::Lost { .. } | Event::Fenced { .. } | Event::Trouble { .. } => {
+                tracing::warn!(target: "milena::consumer", "{event}");
+            }
+            Event::Committed { .. } | Event::Superseded { .. } => {
+                tracing::debug!(target: "milena::consumer", "{event}");
+            }
+            _ => tracing::info!(target: "milena::consumer", "{event}"),
+        }
+        // Nobody listens: that is fine.
+        let _ = self.0.send(event);
+    }
+
+    pub(crate) fn subscribe(&self) -> Events {
+        Events(self.0.subscribe())
+    }
+}
+
+/// Events of one consumer, from the moment this was asked for.
+#[derive(Debug)]
+pub struct Events(broadcast::Receiver<Event>);
+
+impl Events {
+    /// The next event; `None` once the consumer is gone.
+    ///
+    /// # Cancel safety
+    /// No event is lost when it is dropped.
+    pub async fn next(&mut self) -> Option<Event> {
+        match self.0.recv().await {
+            Ok(event) => Some(event),
+            Err(broadcast::error::RecvError::Lagged(events)) => Some(Event::Missed { events }),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+
+    /// The next event that is there already.
+    pub fn try_next(&mut self) -> Option<Event> {
+        match self.0.try_recv() {
+            Ok(event) => Some(event),
+            Err(broadcast::error::TryRecvError::Lagged(events)) => Some(Event::Missed { events }),
+            Err(_) => None,
+        }
+    }
+}

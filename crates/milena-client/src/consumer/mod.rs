@@ -1,0 +1,305 @@
+//! Reading partitions, alone or as a member of a group, with commits that are always true.
+//!
+//! A [`Consumer`] hands out decoded batches; each carries the [`Lease`] it was read under and the range in which its
+//! records are acknowledged. What is acknowledged without a gap is committed now and then, as long as the lease holds.
+//! `milena-source` puts streams on top of it.
+
+mod drive;
+pub(crate) mod event;
+mod positions;
+mod subscription;
+
+pub use crate::fetch::{BatchRecords, FetchedBatch, LogEnds};
+pub use crate::lease::Lease;
+pub use event::{Event, Events};
+pub use subscription::Subscription;
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use proto::group::{AssignorKind, GroupSettings, Membership};
+use proto::offsets::{CommitSettings, Committer};
+use proto::types::{AssignmentEpoch, Generation, TopicId, TopicPartition};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::budget::Budget;
+use crate::client::{Client, seed};
+use crate::clock;
+use crate::config::{Assignor, FetchConfig, GroupConfig};
+use crate::consumer::drive::{Command, Drive, Parts};
+use crate::consumer::event::EventSender;
+use crate::error::{Error, Result};
+use crate::fetch::reader::{Read, Reader};
+use crate::fetch::{Fetcher, Reset, Start};
+
+/// Commands that may wait for the task.
+const COMMANDS_MAX: usize = 64;
+
+/// Reads partitions: the reading end. There is one; [`Control`] is what others hold.
+///
+/// Dropping it, and all its controls, closes it without waiting for acknowledgements.
+pub struct Consumer {
+    reader: Reader,
+    control: Control,
+}
+
+/// Steers a [`Consumer`] from anywhere. Clones share it.
+#[derive(Clone)]
+pub struct Control {
+    commands: mpsc::Sender<Command>,
+    fetcher: Fetcher,
+    events: EventSender,
+}
+
+/// How one partition stands.
+#[derive(Clone, Debug)]
+pub struct PartitionStatus {
+    /// Which.
+    pub partition: TopicPartition,
+    /// The id of its topic; zero where the cluster has none.
+    pub topic_id: TopicId,
+    /// The assignment epoch.
+    pub epoch: AssignmentEpoch,
+    /// Whether it is being given up.
+    pub is_draining: bool,
+    /// Whether it is paused.
+    pub is_paused: bool,
+    /// The next offset to hand out.
+    pub position: Option<i64>,
+    /// What could be committed now.
+    pub committable: Option<i64>,
+    /// What was last committed in this epoch.
+    pub committed: Option<i64>,
+    /// Delivered and not acknowledged: batches.
+    pub unacked_batches: usize,
+    /// The lowest offset that is delivered and not acknowledged.
+    pub oldest_unacked: Option<i64>,
+    /// Bytes fetched and not handed out.
+    pub buffered_bytes: usize,
+    /// Where the log began and ended at the last fetch.
+    pub log: Option<LogEnds>,
+}
+
+/// What became of what was fetched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Batches handed out.
+    pub delivered_batches: u64,
+    /// Their bytes as they were received.
+    pub delivered_bytes: u64,
+    /// Chunks dropped because their assignment epoch had ended.
+    pub stale_chunks: u64,
+    /// Chunks dropped because something before them was missing.
+    pub discontinuous_chunks: u64,
+}
+
+impl Consumer {
+    /// Begins to read.
+    ///
+    /// With a group and topics it joins the group. With a group and partitions it reads these and commits as the group
+    /// without being a member: brokers allow that only while the group has none. Without a group it commits nothing.
+    ///
+    /// A partition of a subscribed topic begins at the group's committed offset, or where `otherwise` says; what
+    /// [`Subscription::Partitions`] names has starts of its own.
+    ///
+    /// # Errors
+    /// Topics without a group; a topic that does not exist or may not be described.
+    ///
+    /// # Cancel safety
+    /// Nothing is left behind when it is dropped.
+    pub async fn start(
+        client: &Client,
+        fetch: &FetchConfig,
+        group: Option<&GroupConfig>,
+        subscription: Subscription,
+        otherwise: Reset,
+    ) -> Result<Self> {
+        let events = EventSender::new();
+        let progress = Arc::new(Notify::new());
+        let budget = Budget::new(fetch.budget_bytes());
+        let fetcher = Fetcher::new(client, fetch, budget.clone(), events.clone(), progress.clone());
+        let topics = subscription.topics();
+        client.metadata().want(fetcher.interest(), topics.clone());
+        client.metadata().await_topics(&topics, client.config().request_timeout()).await?;
+
+        let now = clock::now();
+        let membership = match (subscription, group) {
+            (Subscription::Topics(_), Some(group)) => {
+                let mut membership = Membership::new(group_settings(client, fetch, group), seed());
+                membership.handle_subscription(now, topics);
+                Some(membership)
+            }
+            (Subscription::Topics(_), None) => {
+                return Err(Error::config(
+                    "topics are read by a group; without `group.id`, name the partitions",
+                ));
+            }
+            (Subscription::Partitions(partitions), _) => {
+                fetcher.assign_with(now, partitions, Generation(-1));
+                None
+            }
+        };
+        let committer = group.map(|group| {
+            let mut settings = CommitSettings::new(group.group_id());
+            settings.interval = group.commit_interval().unwrap_or(Duration::MAX);
+            settings.retry_backoff = client.config().retry_backoff();
+            settings.retry_backoff_max = client.config().retry_backoff_max();
+            settings.standalone = membership.is_none();
+            Committer::new(settings, seed())
+        });
+        let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+        let parts = Parts {
+            client: client.clone(),
+            fetcher: fetcher.clone(),
+            group_id: group.map(|group| group.group_id().into()),
+            membership,
+            committer,
+            otherwise,
+            drain_timeout: group.map_or(Duration::ZERO, GroupConfig::drain_timeout),
+            isolation: fetch.isolation().into(),
+            events: events.clone(),
+            progress,
+            commands: inbox,
+        };
+        tokio::spawn(Drive::new(parts).run());
+        let reader = Reader::new(fetcher.queue(), budget, fetch.max_batch_decompressed_bytes());
+        Ok(Self { reader, control: Control { commands, fetcher, events } })
+    }
+
+    /// The next batch; `None` once the consumer is closed.
+    ///
+    /// # Errors
+    /// What the caller must know of: a partition that cannot be read on (the others go on), or the end of the membership.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when it is dropped.
+    pub async fn next(&mut self) -> Option<Result<FetchedBatch>> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// [`next`](Self::next) for those who write streams.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<FetchedBatch>>> {
+        loop {
+            match ready!(self.reader.poll_read(cx)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Ok(Read::Batch(batch))) => return Poll::Ready(Some(Ok(batch))),
+                Some(Ok(Read::Corrupt { lease, offset, error })) => {
+                    if let Some(error) = self.control.fetcher.corrupt(clock::now(), &lease, offset, error) {
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A handle that steers it.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+}
+
+impl Control {
+    /// What happens from here on.
+    pub fn events(&self) -> Events {
+        self.events.subscribe()
+    }
+
+    /// How every assigned partition stands.
+    pub fn status(&self) -> Vec<PartitionStatus> {
+        self.fetcher.status()
+    }
+
+    /// The next offset to hand out of each assigned partition.
+    pub fn positions(&self) -> Vec<(TopicPartition, Option<i64>)> {
+        self.fetcher.positions()
+    }
+
+    /// What became of what was fetched.
+    pub fn counters(&self) -> Counters {
+        self.fetcher.counters()
+    }
+
+    /// The byte budget.
+    pub fn budget(&self) -> &Budget {
+        self.fetcher.budget()
+    }
+
+    /// Hands out nothing more of these partitions until they are resumed. What is fetched stays; nothing more is.
+    /// Partitions that are not assigned are passed over.
+    pub fn pause<'a>(&self, partitions: impl IntoIterator<Item = &'a TopicPartition>) {
+        self.fetcher.set_paused(partitions, true);
+    }
+
+    /// Ends a pause.
+    pub fn resume<'a>(&self, partitions: impl IntoIterator<Item = &'a TopicPartition>) {
+        self.fetcher.set_paused(partitions, false);
+    }
+
+    /// Goes on elsewhere in a partition. A new assignment epoch begins: what was delivered before can no longer be
+    /// acknowledged, and the first commit after it may go back.
+    ///
+    /// # Errors
+    /// The partition is not assigned, or the consumer is closed.
+    ///
+    /// # Cancel safety
+    /// Dropped, the seek may happen or not.
+    pub async fn seek(&self, partition: TopicPartition, to: Start) -> Result<()> {
+        let (done, answer) = oneshot::channel();
+        self.command(Command::Seek { partition, to, done }).await?;
+        answer.await.map_err(|_| Error::closed("the consumer"))?
+    }
+
+    /// Commits what is acknowledged without a gap, now, and waits until the coordinator has answered. What fails in a way
+    /// that may pass is tried until it does not.
+    ///
+    /// # Errors
+    /// The consumer is closed.
+    ///
+    /// # Cancel safety
+    /// Dropped, the commit goes on.
+    pub async fn commit(&self) -> Result<()> {
+        let (done, answer) = oneshot::channel();
+        self.command(Command::Commit { done }).await?;
+        answer.await.map_err(|_| Error::closed("the consumer"))?
+    }
+
+    /// Stops delivery, waits until all that was delivered is acknowledged or `drain` has passed, commits, and leaves the
+    /// group. Returns when that is done; a second call waits for nothing.
+    ///
+    /// # Cancel safety
+    /// Dropped, the closing goes on.
+    pub async fn close(&self, drain: Duration) {
+        let (done, answer) = oneshot::channel();
+        if self.command(Command::Close { drain, done }).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+
+    async fn command(&self, command: Command) -> Result<()> {
+        self.commands.send(command).await.map_err(|_| Error::closed("the consumer"))
+    }
+}
+
+fn group_settings(client: &Client, fetch: &FetchConfig, group: &GroupConfig) -> GroupSettings {
+    let mut settings = GroupSettings::new(group.group_id());
+    settings.group_instance_id = group.group_instance_id().map(str::to_owned);
+    settings.session_timeout = group.session_timeout();
+    settings.rebalance_timeout = group.rebalance_timeout();
+    settings.heartbeat_interval = group.heartbeat_interval();
+    settings.assignors = group.assignors().iter().map(|assignor| assignor_kind(*assignor)).collect();
+    settings.rack = fetch.rack().map(str::to_owned);
+    settings.request_timeout = client.config().request_timeout();
+    settings.retry_backoff = client.config().retry_backoff();
+    settings.retry_backoff_max = client.config().retry_backoff_max();
+    settings
+}
+
+fn assignor_kind(assignor: Assignor) -> AssignorKind {
+    match assignor {
+        Assignor::Range => AssignorKind::Range,
+        Assignor::CooperativeSticky => AssignorKind::CooperativeSticky,
+    }
+}

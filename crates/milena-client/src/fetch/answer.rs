@@ -1,0 +1,211 @@
+//! What a fetch brought, carried out: chunks into the queue, positions forward, troubles to whom they concern.
+
+use std::time::{Duration, Instant};
+
+use proto::fetch::{Answer, AnsweredPartition, Fetched, LogEnds as FetchedEnds, PartitionOutcome, judge};
+use proto::position::Replica;
+use proto::types::{BrokerId, TopicPartition};
+use proto::wire::{ErrorCode, NodeEndpoint};
+
+use crate::consumer::Event;
+use crate::error::{Error, ErrorKind};
+use crate::fetch::chunk::Chunk;
+use crate::fetch::table::{Entry, Table};
+use crate::fetch::{LogEnds, Shared};
+
+/// What an answer came to, for the pace of the next request.
+#[derive(Default)]
+pub(super) struct Applied {
+    /// Some partition moved forward, or the answer is an honest "nothing new".
+    pub(super) progress: bool,
+    /// Nothing moved, and not for want of records.
+    pub(super) pause: bool,
+    /// Metadata is out of date.
+    pub(super) refresh: bool,
+}
+
+/// How long a replica that a leader named is fetched from before the leader is asked again (KIP-392).
+const REPLICA_LEASE: Duration = Duration::from_secs(5 * 60);
+/// An error that somebody has to do something about is tried again this much later.
+const LEISURE: Duration = Duration::from_secs(1);
+
+pub(super) fn apply(
+    shared: &Shared,
+    now: Instant,
+    broker: BrokerId,
+    answer: Answer<'_>,
+    endpoints: &[NodeEndpoint],
+) -> Applied {
+    let mut applied = Applied { progress: true, ..Applied::default() };
+    let mut chunks = Vec::new();
+    let mut events = Vec::new();
+    let mut hints = Vec::new();
+    let mut table = shared.table();
+    if !answer.missing.is_empty() {
+        applied.pause = true;
+        applied.progress = false;
+    }
+    for AnsweredPartition { tp, stamp, answer } in answer.partitions {
+        // The partition may be in another epoch by now: what was asked for is no longer wanted.
+        let Some(entry) = table.entry_in(&tp, stamp.epoch) else { continue };
+        let outcome = judge(&stamp, answer);
+        let mut partition = PartitionAnswer { shared, now, broker, tp: &tp, entry, applied: &mut applied };
+        match outcome {
+            PartitionOutcome::Data(fetched) => chunks.extend(partition.data(fetched)),
+            PartitionOutcome::Empty(log) => partition.log(log),
+            PartitionOutcome::TooLarge { size } => events.extend(partition.too_large(size)),
+            PartitionOutcome::Diverging(end) => {
+                partition.entry.position.handle_diverging(now, stamp.offset, end)
+            }
+            PartitionOutcome::OutOfRange { log_start_offset } => {
+                partition.out_of_range(stamp.offset, log_start_offset)
+            }
+            PartitionOutcome::NotLeader { leader } | PartitionOutcome::Fenced { leader } => {
+                hints.extend(leader.map(|leader| (tp.clone(), leader)));
+                partition.retry(None);
+            }
+            PartitionOutcome::UnknownTopicId => partition.retry(None),
+            PartitionOutcome::PreferredReplica(replica) => partition.preferred(replica),
+            PartitionOutcome::Retry { error } => partition.retry(Some(error)),
+            PartitionOutcome::Fatal { error } => events.push(partition.fatal(error)),
+            PartitionOutcome::Malformed { offset, error } => {
+                let error = Error::new(ErrorKind::CorruptBatch).source(error).at(&tp).offset(offset);
+                events.push(malformed(&mut table, now, &tp, stamp.epoch, offset, error));
+                applied.progress = false;
+            }
+        }
+    }
+    shared.settle(table);
+    for (tp, leader) in hints {
+        shared.client.metadata().hint(&tp, leader, endpoints);
+    }
+    for event in events {
+        if let Event::Stuck { error, .. } = &event {
+            shared.queue.push_error(error.clone());
+        }
+        shared.events.send(event);
+    }
+    if !chunks.is_empty() {
+        shared.queue.push(chunks);
+    }
+    applied
+}
+
+/// One partition's part of an answer.
+struct PartitionAnswer<'a> {
+    shared: &'a Shared,
+    now: Instant,
+    broker: BrokerId,
+    tp: &'a TopicPartition,
+    entry: &'a mut Entry,
+    applied: &'a mut Applied,
+}
+
+impl PartitionAnswer<'_> {
+    /// Records, unless the position has moved since they were asked for.
+    fn data(&mut self, fetched: Fetched) -> Option<Chunk> {
+        let Self { entry, .. } = self;
+        entry.replica.handle_progress();
+        if !entry.position.handle_delivered(fetched.from, fetched.next_offset, fetched.leader_epoch) {
+            return None;
+        }
+        let log = ends(fetched.log);
+        entry.log = Some(log);
+        entry.max_bytes = 0;
+        entry.not_before = None;
+        entry.backoff.reset();
+        let aborted = self.shared.is_committed_only().then_some(fetched.aborted);
+        Some(Chunk::new(
+            entry.lease.clone(),
+            fetched.from,
+            fetched.next_offset,
+            fetched.records,
+            aborted,
+            log,
+        ))
+    }
+
+    fn log(&mut self, log: FetchedEnds) {
+        self.entry.log = Some(ends(log));
+        self.entry.not_before = None;
+        self.entry.replica.handle_progress();
+    }
+
+    /// The next batch did not fit. Kafka's brokers send it whole all the same (KIP-74); others have to be asked for more.
+    fn too_large(&mut self, size: Option<usize>) -> Option<Event> {
+        let config = &self.shared.config;
+        let asked = match self.entry.max_bytes {
+            0 => i32::try_from(config.max_partition_bytes()).unwrap_or(i32::MAX),
+            bytes => bytes,
+        };
+        let wanted = size.and_then(|size| i32::try_from(size).ok()).unwrap_or(asked.saturating_mul(2));
+        let most = i32::try_from(config.max_frame_bytes()).unwrap_or(i32::MAX);
+        if wanted <= most {
+            self.entry.max_bytes = wanted.max(asked);
+            return None;
+        }
+        self.entry.not_before = Some(self.now + LEISURE);
+        let error = Error::new(ErrorKind::TooLarge)
+            .message(format!("the next batch has {wanted} bytes; an answer may have {most}"))
+            .at(self.tp);
+        Some(Event::Stuck { partition: self.tp.clone(), error })
+    }
+
+    fn out_of_range(&mut self, asked: i64, log_start: i64) {
+        let from = if self.entry.leader == Some(self.broker) { Replica::Leader } else { Replica::Follower };
+        if from == Replica::Follower {
+            // A follower may be behind, or its log shorter: only the leader knows (KIP-392).
+            self.entry.replica.handle_failure();
+        }
+        self.entry.position.handle_out_of_range(self.now, asked, from, log_start);
+    }
+
+    fn preferred(&mut self, replica: BrokerId) {
+        let leader = self.entry.leader.unwrap_or(self.broker);
+        let followed =
+            self.entry.replica.handle_preferred(self.now, self.broker, leader, replica, REPLICA_LEASE);
+        if !followed {
+            self.entry.not_before = Some(self.now + self.entry.backoff.next_delay());
+        }
+    }
+
+    fn retry(&mut self, error: Option<ErrorCode>) {
+        self.entry.replica.handle_failure();
+        self.entry.not_before = Some(self.now + self.entry.backoff.next_delay());
+        self.applied.refresh = true;
+        if let Some(error) = error {
+            tracing::debug!(partition = %self.tp, %error, "fetch refused, trying again");
+        }
+    }
+
+    fn fatal(&mut self, error: ErrorCode) -> Event {
+        self.entry.not_before = Some(self.now + LEISURE);
+        self.applied.refresh = true;
+        let error = Error::broker(error).at(self.tp).doing("fetching");
+        Event::Trouble { error }
+    }
+}
+
+fn malformed(
+    table: &mut Table,
+    now: Instant,
+    tp: &TopicPartition,
+    epoch: proto::types::AssignmentEpoch,
+    offset: i64,
+    error: Error,
+) -> Event {
+    let lease = table.entry_in(tp, epoch).map(|entry| entry.lease.clone());
+    let given_up = lease.is_some_and(|lease| table.corrupt(now, &lease, offset));
+    match given_up {
+        true => Event::Stuck { partition: tp.clone(), error },
+        false => Event::Trouble { error },
+    }
+}
+
+fn ends(log: FetchedEnds) -> LogEnds {
+    LogEnds {
+        log_start_offset: log.log_start_offset,
+        high_watermark: log.high_watermark,
+        last_stable_offset: log.last_stable_offset,
+    }
+}

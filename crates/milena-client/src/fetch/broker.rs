@@ -1,0 +1,241 @@
+//! The fetch loop of one broker: one connection, one fetch under way, sent again as soon as the last one is cut up.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proto::backoff::Backoff;
+use proto::fetch::{Candidate, FetchLimits, FetchPlan, PlanLimits, Session, Wait, partition_share, plan};
+use proto::types::BrokerId;
+use proto::wire::{ErrorCode, FetchRequest, FetchResponse, Request};
+
+use crate::budget::Credit;
+use crate::client::seed;
+use crate::clock;
+use crate::consumer::Event;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fetch::Shared;
+use crate::fetch::answer::apply;
+use crate::net::{Link, decode};
+
+/// Fetches from one broker until the fetcher is closed.
+pub(super) async fn run(shared: Arc<Shared>, broker: BrokerId) {
+    let config = shared.client.config();
+    let backoff = Backoff::new(config.retry_backoff(), config.retry_backoff_max(), seed());
+    let mut task =
+        Task { shared, broker, link: None, session: Session::new(), backoff, turn: 0, not_before: None };
+    while !task.shared.is_closed() {
+        task.step().await;
+    }
+    task.close().await;
+}
+
+struct Task {
+    shared: Arc<Shared>,
+    broker: BrokerId,
+    link: Option<Link>,
+    session: Session,
+    backoff: Backoff,
+    /// Counts requests, so that each partition has its turn at the front of one.
+    turn: u64,
+    /// The broker is left alone until then: it failed, or asked for it.
+    not_before: Option<Instant>,
+}
+
+/// What to do next.
+enum Next {
+    Fetch { request: FetchRequest, credit: Credit },
+    Wait { until: Option<Instant> },
+}
+
+impl Task {
+    async fn step(&mut self) {
+        let shared = self.shared.clone();
+        // Both are armed before the look at the table: what happens after it wakes us.
+        let mut changes = shared.changes.subscribe();
+        let mut returned = pin!(shared.budget.returned());
+        returned.as_mut().enable();
+        match self.next(clock::now()) {
+            Next::Fetch { request, credit } => self.fetch(request, credit).await,
+            Next::Wait { until } => {
+                tokio::select! {
+                    _ = changes.changed() => {}
+                    () = returned => {}
+                    () = clock::until(until) => {}
+                }
+            }
+        }
+    }
+
+    /// Plans the next request, under the lock.
+    fn next(&mut self, now: Instant) -> Next {
+        if let Some(not_before) = self.not_before.filter(|not_before| *not_before > now) {
+            return Next::Wait { until: Some(not_before) };
+        }
+        let shared = &self.shared;
+        let mut table = shared.table();
+        let (brokers, partitions) = (table.broker_count(), table.len());
+        let limits = self.plan_limits(brokers, partitions);
+        let broker = self.broker;
+        let mut wake: Option<Instant> = None;
+        let mut candidates = Vec::new();
+        for (tp, topic_id, entry) in table.of_broker(broker, now) {
+            let waits = entry.not_before.filter(|not_before| *not_before > now);
+            for waits in [waits, entry.position.poll_timeout()].into_iter().flatten() {
+                wake = Some(wake.map_or(waits, |wake| wake.min(waits)));
+            }
+            candidates.push(Candidate {
+                tp,
+                topic_id,
+                epoch: entry.lease.epoch(),
+                position: entry.position.fetch_position(now),
+                paused: entry.lease.is_paused(),
+                busy: waits.is_some()
+                    || entry.is_stuck()
+                    || !entry.lease.stamp().may_deliver()
+                    || entry.asked.is_some_and(|asked| asked != broker),
+                buffered_bytes: entry.lease.buffered_bytes(),
+                max_bytes: entry.max_bytes,
+            });
+        }
+        let idle = shared.budget.used() == 0;
+        let planned = plan(&candidates, &limits, shared.budget.available(), idle, self.turn);
+        drop(candidates);
+        let (wants, max_bytes) = match planned {
+            FetchPlan::Fetch { wants, max_bytes } => (wants, max_bytes),
+            FetchPlan::Wait(Wait::Budget | Wait::NothingToFetch) => return Next::Wait { until: wake },
+        };
+        self.turn += 1;
+        // No more than all partitions together may bring: what is reserved here, no other broker can use.
+        let asked: i64 = wants.iter().map(|want| i64::from(want.max_bytes)).sum();
+        let max_bytes = max_bytes.min(i32::try_from(asked).unwrap_or(i32::MAX));
+        for want in &wants {
+            if let Some(entry) = table.entry_in(&want.tp, want.epoch) {
+                entry.asked = Some(broker);
+            }
+        }
+        drop(table);
+        let credit = shared.budget.take(usize::try_from(max_bytes).unwrap_or(0));
+        let request = self.session.build(&wants, &self.fetch_limits(max_bytes));
+        Next::Fetch { request, credit }
+    }
+
+    fn plan_limits(&self, brokers: usize, partitions: usize) -> PlanLimits {
+        let (config, total) = (&self.shared.config, self.shared.budget.total());
+        // Half of the budget for what is read, half for what is fetched meanwhile, from all brokers alike.
+        let bytes_max = config.max_bytes().min(total / (2 * brokers.max(1))).max(1);
+        PlanLimits {
+            bytes_max,
+            partition_bytes_max: i32::try_from(config.max_partition_bytes()).unwrap_or(i32::MAX),
+            partition_share: partition_share(total / 2, partitions),
+            budget_floor: (bytes_max / 4).min(BUDGET_FLOOR_MAX),
+        }
+    }
+
+    fn fetch_limits(&self, max_bytes: i32) -> FetchLimits {
+        let config = &self.shared.config;
+        FetchLimits {
+            max_wait_ms: i32::try_from(config.max_wait().as_millis()).unwrap_or(i32::MAX),
+            min_bytes: i32::try_from(config.min_bytes()).unwrap_or(i32::MAX),
+            max_bytes,
+            isolation: config.isolation().into(),
+            rack_id: config.rack().unwrap_or_default().to_owned(),
+        }
+    }
+
+    async fn fetch(&mut self, request: FetchRequest, credit: Credit) {
+        match self.exchange(&request, credit).await {
+            Ok(response) => self.handle_response(&response),
+            Err(error) => self.handle_failure(error),
+        }
+    }
+
+    /// Sends a request and reads its answer into a buffer that holds the credit.
+    async fn exchange(&mut self, request: &FetchRequest, mut credit: Credit) -> Result<FetchResponse> {
+        let mut link = match self.link.take() {
+            Some(link) => link,
+            None => self.shared.inner().link_to(self.broker).await?,
+        };
+        let newest = self.session.needs_max_version().unwrap_or(*FetchRequest::VERSIONS.end());
+        let timeout = self.shared.config.max_wait() + self.shared.client.config().request_timeout();
+        let frame_max = self.shared.config.max_frame_bytes();
+        let answer = link.call_raw(request, newest, timeout, frame_max).await?;
+        credit.resize(answer.capacity());
+        let version = answer.version;
+        let frame = link.share(answer.frame, Some(credit));
+        let response = decode::<FetchRequest>(version, frame).map_err(|error| {
+            error.api(FetchRequest::API, version).at_broker(Some(self.broker), link.address())
+        })?;
+        self.link = Some(link);
+        Ok(response)
+    }
+
+    fn handle_response(&mut self, response: &FetchResponse) {
+        let now = clock::now();
+        let throttle = u64::try_from(response.throttle_time_ms).unwrap_or(0);
+        let applied = match self.session.handle_response(response) {
+            Ok(answer) => apply(&self.shared, now, self.broker, answer, &response.node_endpoints),
+            Err(refused) => {
+                tracing::debug!(broker = %self.broker, %refused, "fetch answer refused");
+                if refused.is_violation() {
+                    self.link = None;
+                    let error = Error::new(ErrorKind::Malformed).source(refused);
+                    return self.handle_failure(error.at_broker(Some(self.broker), "fetch"));
+                }
+                self.release();
+                self.pause(now);
+                return;
+            }
+        };
+        self.release();
+        if applied.progress {
+            self.backoff.reset();
+        } else if applied.pause {
+            self.pause(now);
+        }
+        if applied.refresh {
+            self.shared.client.metadata().refresh_soon();
+        }
+        if throttle > 0 {
+            // KIP-219: the broker has muted the connection for that long anyway.
+            let until = now + Duration::from_millis(throttle).min(THROTTLE_MAX);
+            self.not_before = Some(self.not_before.map_or(until, |before| before.max(until)));
+        }
+    }
+
+    fn handle_failure(&mut self, error: Error) {
+        self.link = None;
+        self.session.handle_failure();
+        self.release();
+        self.pause(clock::now());
+        self.shared.client.metadata().refresh_soon();
+        self.shared.events.send(Event::Trouble { error: error.doing("fetching") });
+    }
+
+    /// No partition is in a request of this broker any more.
+    fn release(&self) {
+        self.shared.table().release(self.broker);
+        // Another broker may lead one of them by now.
+        self.shared.changed();
+    }
+
+    fn pause(&mut self, now: Instant) {
+        self.not_before = Some(now + self.backoff.next_delay());
+    }
+
+    /// Tells the broker that it need not remember the session.
+    async fn close(mut self) {
+        let limits = FetchLimits { max_wait_ms: 0, ..self.fetch_limits(1) };
+        if let (Some(mut link), Some(request)) = (self.link.take(), self.session.close(&limits)) {
+            let newest = *FetchRequest::VERSIONS.end();
+            let _ = link.call_raw(&request, newest, CLOSE_TIMEOUT, CLOSE_FRAME_MAX).await;
+        }
+    }
+}
+
+/// Little budget is better waited out than asked with, up to here.
+const BUDGET_FLOOR_MAX: usize = 1 << 20;
+/// A longer pause than this is not believed.
+const THROTTLE_MAX: Duration = Duration::from_secs(60);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+const CLOSE_FRAME_MAX: usize = 64 << 10;

@@ -1,0 +1,151 @@
+//! What one fetch brought of one partition, and one batch of it.
+
+use std::fmt;
+
+use bytes::Bytes;
+use proto::offsets::AckRange;
+use proto::types::TopicPartition;
+use proto::wire::AbortedTransaction;
+use records::{AbortedTxn, Batch, Batches, DecodedBatch, Records, TxnFilter};
+
+use crate::lease::Lease;
+
+/// What one fetch brought of one partition: undecoded batches, and where they stand.
+pub(crate) struct Chunk {
+    pub(crate) lease: Lease,
+    /// The next offset to hand out of it.
+    pub(crate) next: i64,
+    /// Where the partition goes on after it.
+    pub(crate) end: i64,
+    /// Bytes of it that are not handed out yet.
+    pub(crate) bytes: usize,
+    pub(crate) batches: Batches,
+    /// A batch that was looked at and cannot be handed out yet.
+    pub(crate) pending: Option<Batch>,
+    /// Tells aborted records and control records.
+    pub(crate) filter: TxnFilter,
+    pub(crate) log: LogEnds,
+}
+
+/// Where a partition's log began and ended when a fetch was answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LogEnds {
+    /// First offset still in the log; -1 where the broker does not say.
+    pub log_start_offset: i64,
+    /// End of what is replicated.
+    pub high_watermark: i64,
+    /// End of what no open transaction holds back; -1 where the broker does not say.
+    pub last_stable_offset: i64,
+}
+
+impl Chunk {
+    pub(crate) fn new(
+        lease: Lease,
+        from: i64,
+        end: i64,
+        records: Bytes,
+        // `None` under read_uncommitted.
+        aborted: Option<Vec<AbortedTransaction>>,
+        log: LogEnds,
+    ) -> Self {
+        let filter = match aborted {
+            Some(aborted) => TxnFilter::read_committed(
+                aborted
+                    .into_iter()
+                    .map(|txn| AbortedTxn { producer_id: txn.producer_id, first_offset: txn.first_offset }),
+            ),
+            None => TxnFilter::read_uncommitted(),
+        };
+        let bytes = records.len();
+        Self { lease, next: from, end, bytes, batches: Batches::new(records), pending: None, filter, log }
+    }
+}
+
+impl fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Chunk({:?}, {}..{}, {} bytes)", self.lease, self.next, self.end, self.bytes)
+    }
+}
+
+/// A batch of records of one partition, decoded, handed out under an assignment epoch.
+///
+/// Records are borrowed views over it. It may be kept, cloned and sent to other tasks; as long as any part of it is
+/// alive, its bytes count against the budget.
+#[derive(Clone)]
+pub struct FetchedBatch {
+    pub(crate) lease: Lease,
+    pub(crate) decoded: DecodedBatch,
+    pub(crate) from: i64,
+    pub(crate) acks: AckRange,
+    pub(crate) log: LogEnds,
+}
+
+impl FetchedBatch {
+    /// Which partition.
+    pub fn partition(&self) -> &TopicPartition {
+        self.lease.partition()
+    }
+
+    /// The assignment epoch it was read in.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// The batch itself. It may begin before [`first_offset`](Self::first_offset); [`records`](Self::records) does not.
+    pub fn decoded(&self) -> &DecodedBatch {
+        &self.decoded
+    }
+
+    /// The first offset that is handed out of this batch.
+    pub fn first_offset(&self) -> i64 {
+        self.from
+    }
+
+    /// The last offset of the batch. After compaction there may be no record at it.
+    pub fn last_offset(&self) -> i64 {
+        self.decoded.header().last_offset()
+    }
+
+    /// Where the log began and ended when this was fetched.
+    pub fn log_ends(&self) -> LogEnds {
+        self.log
+    }
+
+    /// The records, in order, from [`first_offset`](Self::first_offset) on.
+    pub fn records(&self) -> BatchRecords<'_> {
+        BatchRecords { records: self.decoded.records(), from: self.from }
+    }
+
+    /// Where its acknowledgements are noted.
+    pub fn acks(&self) -> &AckRange {
+        &self.acks
+    }
+}
+
+impl fmt::Debug for FetchedBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FetchedBatch({:?}, {}..={})", self.lease, self.from, self.last_offset())
+    }
+}
+
+/// The records of a [`FetchedBatch`].
+#[derive(Clone, Debug)]
+pub struct BatchRecords<'a> {
+    records: Records<'a>,
+    from: i64,
+}
+
+impl<'a> Iterator for BatchRecords<'a> {
+    type Item = Result<records::Record<'a>, records::DecodeError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.records.next()? {
+                // A fetch may be answered with a batch that begins before the offset asked for.
+                Ok(record) if record.offset() < self.from => {}
+                item => return Some(item),
+            }
+        }
+    }
+}

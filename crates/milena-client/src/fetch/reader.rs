@@ -1,0 +1,161 @@
+//! The reading end: from chunks to decoded batches, in the task of whoever reads.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+
+use proto::offsets::Undeliverable;
+use proto::types::LeaderEpoch;
+use records::{Decompressor, Verdict};
+
+use crate::budget::Budget;
+use crate::error::Result;
+use crate::fetch::chunk::{Chunk, FetchedBatch};
+use crate::fetch::queue::{Next, Queue};
+use crate::lease::Lease;
+
+/// Turns chunks into batches. There is one for each queue.
+pub(crate) struct Reader {
+    queue: Arc<Queue>,
+    open: Option<Chunk>,
+    decompressor: Decompressor,
+    budget: Budget,
+}
+
+/// What a [`Reader`] comes upon.
+pub(crate) enum Read {
+    Batch(FetchedBatch),
+    /// A batch that cannot be read. Nothing after it is handed out until it can, or the partition is moved past it.
+    Corrupt {
+        lease: Lease,
+        offset: i64,
+        error: records::DecodeError,
+    },
+}
+
+impl Reader {
+    pub(crate) fn new(queue: Arc<Queue>, budget: Budget, decompressed_bytes_max: usize) -> Self {
+        Self {
+            queue,
+            open: None,
+            decompressor: Decompressor::new().with_limit(decompressed_bytes_max),
+            budget,
+        }
+    }
+
+    /// The next batch with records in it; `None` at the end.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Read>>> {
+        loop {
+            if let Some(mut chunk) = self.open.take() {
+                if chunk.lease.is_held() || !self.queue.may_deliver() {
+                    self.queue.push_front(chunk);
+                } else {
+                    match self.read(&mut chunk) {
+                        Step::Batch(batch) => {
+                            self.open = Some(chunk);
+                            return Poll::Ready(Some(Ok(Read::Batch(batch))));
+                        }
+                        Step::Again => self.open = Some(chunk),
+                        Step::End => {}
+                        Step::Corrupt(error) => {
+                            let (lease, offset) = (chunk.lease, chunk.next);
+                            return Poll::Ready(Some(Ok(Read::Corrupt { lease, offset, error })));
+                        }
+                    }
+                }
+            }
+            match self.open {
+                Some(_) => {}
+                None => match ready!(self.queue.poll_next(cx)) {
+                    Next::Chunk(chunk) => self.open = Some(chunk),
+                    Next::Error(error) => return Poll::Ready(Some(Err(error))),
+                    Next::Closed => return Poll::Ready(None),
+                },
+            }
+        }
+    }
+
+    /// One batch of the chunk.
+    fn read(&mut self, chunk: &mut Chunk) -> Step {
+        let counters = &self.queue.counters;
+        // The assignment filter: one atomic load a batch.
+        if !chunk.lease.stamp().may_deliver() {
+            counters.stale_chunks.fetch_add(1, Ordering::Relaxed);
+            return Step::End;
+        }
+        let batch = match chunk.pending.take().map(Ok).or_else(|| chunk.batches.next()) {
+            Some(Ok(batch)) => batch,
+            Some(Err(error)) => return Step::Corrupt(error),
+            None => {
+                // Compaction may have removed what once stood before the end of the last batch.
+                chunk.pass(chunk.end, None);
+                return Step::End;
+            }
+        };
+        let size = batch.bytes().len();
+        let (next, leader_epoch) = (batch.next_offset(), batch.leader_epoch().map(LeaderEpoch));
+        if next <= chunk.next {
+            chunk.bytes = chunk.bytes.saturating_sub(size);
+            return Step::Again;
+        }
+        match chunk.filter.judge(&batch, &mut self.decompressor) {
+            Ok(Verdict::Deliver) => {}
+            Ok(Verdict::Aborted | Verdict::Control) => {
+                chunk.bytes = chunk.bytes.saturating_sub(size);
+                chunk.pass(next, leader_epoch);
+                return Step::Again;
+            }
+            Err(error) => return Step::Corrupt(error),
+        }
+        let decoded = match batch.decode_with(&mut self.decompressor, |bytes| self.budget.take(bytes)) {
+            Ok(decoded) => decoded,
+            Err(error) => return Step::Corrupt(error),
+        };
+        if decoded.record_count() == 0 {
+            chunk.bytes = chunk.bytes.saturating_sub(size);
+            chunk.pass(next, leader_epoch);
+            return Step::Again;
+        }
+        let from = chunk.next;
+        let count = u32::try_from(decoded.record_count()).unwrap_or(u32::MAX);
+        let tracker = chunk.lease.begin_at(from);
+        let acks = match tracker.deliver(from..=next - 1, count, leader_epoch) {
+            Ok(acks) => acks,
+            Err(Undeliverable::Full) => {
+                // Nothing is lost: the partition waits for acknowledgements, and this batch is its next one.
+                chunk.lease.set_full();
+                chunk.pending = Some(batch);
+                return Step::Again;
+            }
+            Err(Undeliverable::Draining | Undeliverable::Fenced(_)) => {
+                counters.stale_chunks.fetch_add(1, Ordering::Relaxed);
+                return Step::End;
+            }
+        };
+        chunk.bytes = chunk.bytes.saturating_sub(size);
+        chunk.next = next;
+        chunk.lease.set_position(next);
+        counters.delivered_batches.fetch_add(1, Ordering::Relaxed);
+        counters.delivered_bytes.fetch_add(size as u64, Ordering::Relaxed);
+        Step::Batch(FetchedBatch { lease: chunk.lease.clone(), decoded, from, acks, log: chunk.log })
+    }
+}
+
+/// What looking at one batch came to.
+enum Step {
+    Batch(FetchedBatch),
+    Again,
+    End,
+    Corrupt(records::DecodeError),
+}
+
+impl Chunk {
+    /// Moves past offsets that hold nothing for the application.
+    fn pass(&mut self, next: i64, leader_epoch: Option<LeaderEpoch>) {
+        if next > self.next {
+            self.lease.begin_at(self.next).advance_to(next, leader_epoch);
+            self.next = next;
+            self.lease.set_position(next);
+        }
+    }
+}

@@ -1,0 +1,468 @@
+//! Which partitions are ours and how far each has come: everything behind the one lock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proto::assignments::{Assignments, FenceReason, Stamp};
+use proto::backoff::Backoff;
+use proto::cluster::ClusterView;
+use proto::fetch::ReplicaChoice;
+use proto::position::{AskFailed, Position, PositionError, PositionEvent, PositionRequest, Reset, Start};
+use proto::types::{
+    AssignmentEpoch, BrokerId, CallFailed, Generation, LeaderEpoch, RequestId, TopicId, TopicPartition,
+};
+use proto::wire::EpochEndOffset;
+use tokio::sync::Notify;
+
+use crate::client::seed;
+use crate::config::{ClientConfig, FetchConfig};
+use crate::consumer::{Event, PartitionStatus};
+use crate::error::{Error, ErrorKind};
+use crate::fetch::{Asked, LogEnds};
+use crate::lease::Lease;
+use crate::offsets::{CommittedOffset, OffsetsOf};
+
+pub(super) struct Table {
+    assignments: Assignments,
+    entries: BTreeMap<TopicPartition, Entry>,
+    /// Brokers that have a task.
+    brokers: BTreeSet<BrokerId>,
+    reset: Reset,
+    retry_backoff: (Duration, Duration),
+    progress: Arc<Notify>,
+    ended: Vec<Stamp>,
+    events: Vec<Event>,
+}
+
+/// One partition, in one assignment epoch.
+pub(super) struct Entry {
+    pub(super) lease: Lease,
+    pub(super) position: Position,
+    pub(super) leader: Option<BrokerId>,
+    pub(super) leader_epoch: Option<LeaderEpoch>,
+    /// A replica nearer to us (KIP-392).
+    pub(super) replica: ReplicaChoice,
+    /// The broker whose request in flight it is in.
+    pub(super) asked: Option<BrokerId>,
+    /// Bytes to ask for, where its next batch is larger than what is usual; 0 where not.
+    pub(super) max_bytes: i32,
+    /// Not fetched before then.
+    pub(super) not_before: Option<Instant>,
+    pub(super) backoff: Backoff,
+    /// How often the batch at this offset could not be read.
+    corrupt: Option<(i64, u32)>,
+    /// Cannot be read on until it is moved.
+    stuck: bool,
+    pub(super) log: Option<LogEnds>,
+    committed: Option<i64>,
+    /// Where it would begin again.
+    start: Start,
+}
+
+/// A batch that cannot be read is fetched so many times.
+const CORRUPT_TRIES: u32 = 3;
+
+impl Table {
+    pub(super) fn new(fetch: &FetchConfig, client: &ClientConfig, progress: Arc<Notify>) -> Self {
+        Self {
+            assignments: Assignments::new(),
+            entries: BTreeMap::new(),
+            brokers: BTreeSet::new(),
+            reset: fetch.offset_reset().into(),
+            retry_backoff: (client.retry_backoff(), client.retry_backoff_max()),
+            progress,
+            ended: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    // --- Assignment ----------------------------------------------------------------------------------------------
+
+    pub(super) fn assign(
+        &mut self,
+        tp: TopicPartition,
+        topic_id: TopicId,
+        wire_epoch: Generation,
+        start: Start,
+    ) {
+        let stamp = self.assignments.assign(tp.clone(), topic_id, wire_epoch);
+        self.enter(tp, stamp, start, false);
+    }
+
+    /// A new epoch of a partition: a new lease, a new position, nothing kept of the old ones.
+    fn enter(&mut self, tp: TopicPartition, stamp: Stamp, start: Start, paused: bool) {
+        let (base, max) = self.retry_backoff;
+        let entry = Entry {
+            lease: Lease::new(stamp, paused, self.progress.clone()),
+            position: Position::new(start, self.reset, Backoff::new(base, max, seed())),
+            leader: None,
+            leader_epoch: None,
+            replica: ReplicaChoice::new(),
+            asked: None,
+            max_bytes: 0,
+            not_before: None,
+            backoff: Backoff::new(base, max, seed()),
+            corrupt: None,
+            stuck: false,
+            log: None,
+            committed: None,
+            start,
+        };
+        self.entries.insert(tp, entry);
+    }
+
+    pub(super) fn begin_revoke(&mut self, tp: &TopicPartition) {
+        if self.assignments.begin_revoke(tp)
+            && let Some(entry) = self.entries.get(tp)
+        {
+            entry.lease.wait_for();
+        }
+    }
+
+    pub(super) fn end(&mut self, tp: &TopicPartition, reason: FenceReason) -> Option<Stamp> {
+        self.entries.remove(tp);
+        match reason {
+            FenceReason::Lost => self.assignments.lose(tp),
+            _ => self.assignments.revoke(tp),
+        }
+    }
+
+    /// Nothing is ours any more.
+    pub(super) fn end_all(&mut self, reason: FenceReason) -> Vec<Stamp> {
+        self.entries.clear();
+        self.assignments.end_all(reason)
+    }
+
+    pub(super) fn seek(&mut self, tp: &TopicPartition, to: Start) -> Option<Stamp> {
+        let old = self.entries.get(tp)?;
+        let (paused, ended) = (old.lease.is_paused(), old.lease.stamp().clone());
+        let stamp = self.assignments.seek(tp)?;
+        self.enter(tp.clone(), stamp, to, paused);
+        Some(ended)
+    }
+
+    pub(super) fn set_paused(&mut self, tp: &TopicPartition, paused: bool) {
+        self.assignments.set_paused(tp, paused);
+        if let Some(entry) = self.entries.get(tp) {
+            entry.lease.set_paused(paused);
+        }
+    }
+
+    /// Looks at the cluster: who leads, and whether a topic is another topic now.
+    pub(super) fn handle_view(&mut self, view: &ClusterView) -> Vec<Stamp> {
+        let ended = self.handle_topic_ids(view);
+        for (tp, entry) in &mut self.entries {
+            let (leader, epoch) = match view.leader(tp) {
+                Some((leader, epoch)) => (Some(leader), epoch),
+                None => (None, entry.leader_epoch),
+            };
+            if (leader, epoch) != (entry.leader, entry.leader_epoch) {
+                let known = entry.leader.is_some() || entry.leader_epoch.is_some();
+                entry.leader = leader;
+                entry.leader_epoch = epoch;
+                entry.replica.handle_failure();
+                if known {
+                    entry.not_before = None;
+                }
+                entry.position.handle_leader_changed(epoch);
+            }
+        }
+        self.collect_events();
+        ended
+    }
+
+    /// Offsets belong to a topic id, not to a name (KIP-516): a topic that was deleted and created again is another one,
+    /// and nothing read of the old one may be committed for it.
+    fn handle_topic_ids(&mut self, view: &ClusterView) -> Vec<Stamp> {
+        let topics: BTreeSet<_> = self.entries.keys().map(|tp| tp.topic.clone()).collect();
+        let mut ended = Vec::new();
+        for topic in topics {
+            let Some(id) = view.topic(&topic).map(|topic| topic.id).filter(|id| !id.is_zero()) else {
+                continue;
+            };
+            for tp in self.assignments.handle_topic_id(&topic, id) {
+                let Some(old) = self.entries.get(&tp) else { continue };
+                let (paused, stamp, start) = (old.lease.is_paused(), old.lease.stamp().clone(), old.start);
+                let Some(new) = self.assignments.topic_recreated(&tp, id) else { continue };
+                ended.push(stamp);
+                // What the group had committed was for the old topic. Asking by id tells; where brokers cannot be asked by
+                // id, deletion has removed the old offsets (facts measured on 3.9 and 4.3).
+                self.enter(tp, new, start, paused);
+            }
+        }
+        ended
+    }
+
+    /// Brokers that lead something of ours and have no task yet. From here on they have.
+    pub(super) fn new_brokers(&mut self, now: Instant) -> Vec<BrokerId> {
+        let wanted: BTreeSet<BrokerId> =
+            self.entries.values().filter_map(|entry| entry.source(now)).collect();
+        let new: Vec<BrokerId> = wanted.difference(&self.brokers).copied().collect();
+        self.brokers.extend(&new);
+        new
+    }
+
+    // --- Looking -------------------------------------------------------------------------------------------------
+
+    pub(super) fn assignments(&mut self) -> &mut Assignments {
+        &mut self.assignments
+    }
+
+    pub(super) fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.entries.keys()
+    }
+
+    pub(super) fn leases(&self) -> impl Iterator<Item = &Lease> {
+        self.entries.values().map(|entry| &entry.lease)
+    }
+
+    pub(super) fn lease(&self, tp: &TopicPartition) -> Option<&Lease> {
+        self.entries.get(tp).map(|entry| &entry.lease)
+    }
+
+    pub(super) fn topic_id(&self, tp: &TopicPartition) -> TopicId {
+        self.assignments.get(tp).map_or(TopicId::ZERO, |assignment| assignment.topic_id())
+    }
+
+    /// The partitions that a broker is asked for.
+    pub(super) fn of_broker(
+        &self,
+        broker: BrokerId,
+        now: Instant,
+    ) -> impl Iterator<Item = (&TopicPartition, TopicId, &Entry)> {
+        let of_broker = self.entries.iter().filter(move |(_, entry)| entry.source(now) == Some(broker));
+        of_broker.map(|(tp, entry)| (tp, self.topic_id(tp), entry))
+    }
+
+    /// No partition is in a request of that broker any more.
+    pub(super) fn release(&mut self, broker: BrokerId) {
+        for entry in self.entries.values_mut() {
+            if entry.asked == Some(broker) {
+                entry.asked = None;
+            }
+        }
+    }
+
+    /// How many brokers are fetched from.
+    pub(super) fn broker_count(&self) -> usize {
+        self.brokers.len()
+    }
+
+    /// How many partitions are ours.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The entry of a partition, if it is still in that epoch.
+    pub(super) fn entry_of(&mut self, stamp: &Stamp) -> Option<&mut Entry> {
+        self.entries.get_mut(stamp.partition()).filter(|entry| entry.lease.stamp().is_same(stamp))
+    }
+
+    /// The entry of a partition, if it is still in that epoch.
+    pub(super) fn entry_in(&mut self, tp: &TopicPartition, epoch: AssignmentEpoch) -> Option<&mut Entry> {
+        self.entries.get_mut(tp).filter(|entry| entry.lease.epoch() == epoch)
+    }
+
+    pub(super) fn status(&self) -> Vec<PartitionStatus> {
+        self.entries.iter().map(|(tp, entry)| entry.status(tp, self.topic_id(tp))).collect()
+    }
+
+    pub(super) fn note_committed(&mut self, tp: &TopicPartition, epoch: AssignmentEpoch, offset: i64) {
+        if let Some(entry) = self.entry_in(tp, epoch) {
+            entry.committed = Some(offset);
+        }
+    }
+
+    // --- Positions -----------------------------------------------------------------------------------------------
+
+    /// Questions for the coordinator, questions for leaders, and whether some leader is not known.
+    pub(super) fn questions(&mut self, now: Instant) -> (OffsetsOf, BTreeMap<BrokerId, Vec<Asked>>, bool) {
+        let mut committed = BTreeMap::new();
+        let mut leaders: BTreeMap<BrokerId, Vec<Asked>> = BTreeMap::new();
+        let mut leaderless = false;
+        for (tp, entry) in &mut self.entries {
+            if !entry.lease.stamp().may_deliver() {
+                continue;
+            }
+            entry.position.handle_timeout(now);
+            while let Some((id, request)) = entry.position.poll_request(now) {
+                let failed = AskFailed::Call(CallFailed::Disconnected);
+                match (request, entry.leader) {
+                    (PositionRequest::Committed, _) => {
+                        committed.insert(tp.clone(), id);
+                    }
+                    (request, Some(leader)) => {
+                        let current_leader_epoch = entry.leader_epoch;
+                        let asked = Asked { partition: tp.clone(), id, request, current_leader_epoch };
+                        leaders.entry(leader).or_default().push(asked);
+                    }
+                    (PositionRequest::ListOffset { .. }, None) => {
+                        leaderless = true;
+                        entry.position.handle_listed_offset(now, id, Err(failed));
+                    }
+                    (PositionRequest::EpochEnd { .. }, None) => {
+                        leaderless = true;
+                        entry.position.handle_epoch_end(now, id, Err(failed));
+                    }
+                }
+            }
+        }
+        self.collect_events();
+        (OffsetsOf(committed), leaders, leaderless)
+    }
+
+    pub(super) fn positions_timeout(&self) -> Option<Instant> {
+        let wanted = self.entries.values().filter(|entry| entry.lease.stamp().may_deliver());
+        wanted.filter_map(|entry| entry.position.poll_timeout()).min()
+    }
+
+    pub(super) fn handle_committed(
+        &mut self,
+        now: Instant,
+        tp: &TopicPartition,
+        id: RequestId,
+        committed: Result<CommittedOffset, AskFailed>,
+    ) {
+        if let Some(entry) = self.entries.get_mut(tp) {
+            if let Ok(Some((offset, _))) = &committed {
+                entry.committed = Some(*offset);
+            }
+            entry.position.handle_committed(now, id, committed);
+        }
+    }
+
+    pub(super) fn handle_listed(
+        &mut self,
+        now: Instant,
+        tp: &TopicPartition,
+        id: RequestId,
+        offset: Result<i64, AskFailed>,
+    ) {
+        if let Some(entry) = self.entries.get_mut(tp) {
+            entry.position.handle_listed_offset(now, id, offset);
+        }
+    }
+
+    pub(super) fn handle_epoch_end(
+        &mut self,
+        now: Instant,
+        tp: &TopicPartition,
+        id: RequestId,
+        end: Result<EpochEndOffset, AskFailed>,
+    ) {
+        if let Some(entry) = self.entries.get_mut(tp) {
+            entry.position.handle_epoch_end(now, id, end);
+        }
+    }
+
+    /// A batch at `offset` cannot be read: fetch it again, or give up. True if given up.
+    pub(super) fn corrupt(&mut self, now: Instant, lease: &Lease, offset: i64) -> bool {
+        let Some(entry) = self.entry_of(lease.stamp()) else { return false };
+        let tries = match entry.corrupt {
+            Some((at, tries)) if at == offset => tries + 1,
+            _ => 1,
+        };
+        entry.corrupt = Some((offset, tries));
+        entry.position.refetch(now, offset);
+        entry.stuck = tries >= CORRUPT_TRIES;
+        entry.stuck
+    }
+
+    /// What the positions have to say, carried out: a partition begins, goes on elsewhere, or is stuck.
+    pub(super) fn collect_events(&mut self) {
+        let news: Vec<(TopicPartition, PositionEvent)> = self
+            .entries
+            .iter_mut()
+            .flat_map(|(tp, entry)| {
+                std::iter::from_fn(|| entry.position.poll_event())
+                    .map(|event| (tp.clone(), event))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        for (partition, event) in news {
+            match event {
+                PositionEvent::Moved { cause, from, to, lost } => {
+                    self.moved(&partition, to);
+                    self.events.push(Event::Moved { partition, cause, from, to, lost });
+                }
+                PositionEvent::Refused(code) => {
+                    let error = Error::broker(code).at(&partition).doing("asking for a position");
+                    self.events.push(Event::Trouble { error });
+                }
+                PositionEvent::Stuck(error) => {
+                    if let Some(entry) = self.entries.get_mut(&partition) {
+                        entry.stuck = true;
+                    }
+                    let error = stuck_error(&partition, error);
+                    self.events.push(Event::Stuck { partition, error });
+                }
+            }
+        }
+    }
+
+    /// The first position of an epoch is where its delivery begins. A later move is a new epoch: what was delivered before
+    /// says nothing about what is read from here on.
+    fn moved(&mut self, tp: &TopicPartition, to: i64) {
+        let Some(entry) = self.entries.get_mut(tp) else { return };
+        if entry.lease.tracker().is_none() {
+            entry.lease.begin_at(to);
+            return;
+        }
+        let (paused, ended) = (entry.lease.is_paused(), entry.lease.stamp().clone());
+        let Some(stamp) = self.assignments.seek(tp) else { return };
+        let lease = Lease::new(stamp, paused, self.progress.clone());
+        lease.begin_at(to);
+        entry.lease = lease;
+        entry.corrupt = None;
+        self.ended.push(ended);
+    }
+
+    pub(super) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        !self.ended.is_empty()
+    }
+
+    pub(super) fn take_ended(&mut self) -> Vec<Stamp> {
+        std::mem::take(&mut self.ended)
+    }
+}
+
+impl Entry {
+    /// Which broker it is fetched from.
+    pub(super) fn source(&self, now: Instant) -> Option<BrokerId> {
+        Some(self.replica.choose(now, self.leader?))
+    }
+
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck
+    }
+
+    fn status(&self, tp: &TopicPartition, topic_id: TopicId) -> PartitionStatus {
+        let tracker = self.lease.tracker();
+        let outstanding = tracker.map(|tracker| tracker.outstanding()).unwrap_or_default();
+        PartitionStatus {
+            partition: tp.clone(),
+            topic_id,
+            epoch: self.lease.epoch(),
+            is_draining: self.lease.stamp().is_draining(),
+            is_paused: self.lease.is_paused(),
+            position: self.lease.position(),
+            committable: tracker
+                .and_then(|tracker| tracker.committable())
+                .map(|committable| committable.offset),
+            committed: self.committed,
+            unacked_batches: outstanding.ranges,
+            oldest_unacked: outstanding.oldest,
+            buffered_bytes: self.lease.buffered_bytes(),
+            log: self.log,
+        }
+    }
+}
+
+fn stuck_error(tp: &TopicPartition, error: PositionError) -> Error {
+    Error::new(ErrorKind::OffsetOutOfRange).source(error).at(tp)
+}

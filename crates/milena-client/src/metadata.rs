@@ -1,0 +1,285 @@
+//! What is known of the cluster, and the task that keeps it fresh.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use proto::cluster::{Asked, Change, ClusterView, MetadataCall, MetadataRefresh, RefreshSettings, Target};
+use proto::types::{BrokerId, TopicName, TopicPartition};
+use proto::wire::{ErrorCode, LeaderIdAndEpoch, MetadataRequest, MetadataResponse, NodeEndpoint};
+use tokio::sync::{Notify, watch};
+
+use crate::client::{Inner, Purpose, seed};
+use crate::clock;
+use crate::config::ClientConfig;
+use crate::error::{Error, ErrorKind, Result};
+use crate::net::as_call_failed;
+
+/// What a client knows of its cluster.
+pub(crate) struct Metadata {
+    state: Mutex<State>,
+    /// Wakes the task.
+    wanted: Notify,
+    /// Counts answers and hints that were taken over, and failures.
+    changes: watch::Sender<u64>,
+    next_interest: AtomicU64,
+}
+
+struct State {
+    view: ClusterView,
+    refresh: MetadataRefresh,
+    /// Which topics are of interest, and to whom.
+    interests: BTreeMap<u64, BTreeSet<TopicName>>,
+    /// Why the last attempt failed.
+    failure: Option<Error>,
+    /// Answers that were taken over.
+    answers: u64,
+    /// What brokers say of topics that they do not show.
+    missing: BTreeMap<TopicName, ErrorCode>,
+}
+
+/// Somebody who is interested in topics.
+#[derive(Debug)]
+pub(crate) struct Interest(u64);
+
+impl Metadata {
+    pub(crate) fn new(config: &ClientConfig) -> Self {
+        let settings = RefreshSettings {
+            max_age: config.metadata_max_age(),
+            retry_backoff: config.retry_backoff(),
+            retry_backoff_max: config.retry_backoff_max(),
+            bootstrap_servers: config.bootstrap_servers().len(),
+            seed: seed(),
+        };
+        let state = State {
+            view: ClusterView::new(),
+            refresh: MetadataRefresh::new(clock::now(), settings),
+            interests: BTreeMap::new(),
+            failure: None,
+            answers: 0,
+            missing: BTreeMap::new(),
+        };
+        Self {
+            state: Mutex::new(state),
+            wanted: Notify::new(),
+            changes: watch::Sender::new(0),
+            next_interest: AtomicU64::new(0),
+        }
+    }
+
+    /// Starts the task. It ends when the client is gone.
+    pub(crate) fn spawn(inner: &Arc<Inner>) {
+        tokio::spawn(run(Arc::downgrade(inner)));
+    }
+
+    /// Looks at the cluster.
+    pub(crate) fn view<T>(&self, look: impl FnOnce(&ClusterView) -> T) -> T {
+        look(&self.lock().view)
+    }
+
+    /// Changes whenever an answer came, or an attempt failed.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Asks again, as soon as the pauses between questions allow.
+    pub(crate) fn refresh_soon(&self) {
+        self.lock().refresh.refresh_soon(clock::now());
+        self.wanted.notify_one();
+    }
+
+    /// A new place for topics of interest.
+    pub(crate) fn interest(&self) -> Interest {
+        Interest(self.next_interest.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Sets the topics that somebody is interested in.
+    pub(crate) fn want(&self, who: &Interest, topics: BTreeSet<TopicName>) {
+        let mut state = self.lock();
+        match topics.is_empty() {
+            true => state.interests.remove(&who.0),
+            false => state.interests.insert(who.0, topics),
+        };
+        let all: BTreeSet<TopicName> = state.interests.values().flatten().cloned().collect();
+        let asked = if all.is_empty() { Asked::Nothing } else { Asked::Topics(all) };
+        state.refresh.want(clock::now(), asked);
+        drop(state);
+        self.wanted.notify_one();
+    }
+
+    /// Takes over a leader that an answer named (KIP-951).
+    pub(crate) fn hint(&self, tp: &TopicPartition, hint: LeaderIdAndEpoch, endpoints: &[NodeEndpoint]) {
+        let changed = self.lock().view.handle_leader_hint(tp, hint, endpoints).is_some();
+        if changed {
+            self.changed();
+        }
+    }
+
+    /// Waits for the first answer of any broker.
+    pub(crate) async fn first(&self, timeout: Duration) -> Result<()> {
+        self.await_view(timeout, |state| match (state.answers, &state.failure) {
+            (0, Some(failure)) => Some(Err(failure.clone())),
+            (0, None) => None,
+            _ => Some(Ok(())),
+        })
+        .await
+    }
+
+    /// Waits until all these topics are known.
+    ///
+    /// Brokers learn of a new topic one after the other, so a few answers must agree that there is none.
+    pub(crate) async fn await_topics(&self, topics: &BTreeSet<TopicName>, timeout: Duration) -> Result<()> {
+        let asked_at = self.lock().answers;
+        self.await_view(timeout, |state| {
+            let Some(topic) = topics.iter().find(|topic| state.view.topic(topic).is_none()) else {
+                return Some(Ok(()));
+            };
+            if state.answers >= asked_at + MISSING_ANSWERS {
+                let code = state.missing.get(topic).copied().unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+                return Some(Err(Error::broker(code).topic(topic)));
+            }
+            state.refresh.refresh_soon(clock::now());
+            self.wanted.notify_one();
+            None
+        })
+        .await
+    }
+
+    /// Who leads a partition.
+    pub(crate) async fn leader(&self, tp: &TopicPartition) -> Result<BrokerId> {
+        match self.view(|view| view.leader(tp)) {
+            Some((leader, _)) => Ok(leader),
+            None => {
+                self.refresh_soon();
+                Err(Error::broker(ErrorCode::LEADER_NOT_AVAILABLE).at(tp))
+            }
+        }
+    }
+
+    async fn await_view<T>(
+        &self,
+        timeout: Duration,
+        look: impl Fn(&mut State) -> Option<Result<T>>,
+    ) -> Result<T> {
+        let mut changes = self.changes.subscribe();
+        let found = async {
+            loop {
+                if let Some(found) = look(&mut self.lock()) {
+                    return found;
+                }
+                if changes.changed().await.is_err() {
+                    return Err(Error::closed("the client"));
+                }
+            }
+        };
+        match tokio::time::timeout(timeout, found).await {
+            Ok(found) => found,
+            Err(_) => Err(match self.lock().failure.clone() {
+                Some(failure) => failure,
+                None => Error::new(ErrorKind::TimedOut).doing("asking for metadata"),
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
+    }
+
+    fn poll_call(&self) -> Option<MetadataCall> {
+        let mut state = self.lock();
+        let State { view, refresh, .. } = &mut *state;
+        refresh.poll_request(clock::now(), view)
+    }
+
+    fn handle_answer(&self, call: &MetadataCall, answer: Result<MetadataResponse>) {
+        let mut state = self.lock();
+        let State { view, refresh, failure, answers, missing, .. } = &mut *state;
+        let outcome = answer.as_ref().map_err(as_call_failed);
+        match refresh.handle_response(clock::now(), call.id, outcome, view) {
+            Ok(changes) => {
+                for change in &changes {
+                    log(change);
+                    if let Change::TopicMissing { topic, error } = change {
+                        missing.insert(topic.clone(), *error);
+                    }
+                }
+                match answer {
+                    Ok(_) => {
+                        *failure = None;
+                        *answers += 1;
+                    }
+                    Err(error) => {
+                        tracing::debug!(%error, "metadata");
+                        *failure = Some(error);
+                    }
+                }
+            }
+            Err(refused) => {
+                let error = Error::new(ErrorKind::Malformed).source(refused).doing("reading metadata");
+                tracing::warn!(%error, "metadata refused");
+                *failure = Some(error);
+            }
+        }
+        drop(state);
+        self.changed();
+    }
+}
+
+fn log(change: &Change) {
+    match change {
+        Change::TopicMissing { topic, error } => tracing::debug!(%topic, %error, "topic not shown"),
+        Change::TopicRecreated { topic, old, new } => tracing::warn!(%topic, %old, %new, "topic recreated"),
+        Change::ClusterChanged { old, new } => tracing::error!(old, new, "another cluster answers"),
+        other => tracing::debug!(change = ?other, "cluster"),
+    }
+}
+
+async fn run(client: Weak<Inner>) {
+    loop {
+        let Some(inner) = client.upgrade() else { return };
+        let call = inner.metadata.poll_call();
+        if let Some(call) = call {
+            let answer = ask(&inner, &call).await;
+            inner.metadata.handle_answer(&call, answer);
+            continue;
+        }
+        let wake = inner.metadata.lock().refresh.poll_timeout();
+        // The task must not keep the client alive while it sleeps, so it wakes now and then to look.
+        let look = clock::now() + Duration::from_secs(1);
+        let wake = wake.map_or(look, |wake| wake.min(look));
+        tokio::select! {
+            () = inner.metadata.wanted.notified() => {}
+            () = clock::until(Some(wake)) => {}
+        }
+    }
+}
+
+async fn ask(inner: &Arc<Inner>, call: &MetadataCall) -> Result<MetadataResponse> {
+    let lane = match call.target {
+        Target::Broker(broker) => inner.lane_to(broker, Purpose::General).await?,
+        Target::Bootstrap(index) => {
+            let servers = inner.config.bootstrap_servers();
+            let server = servers.get(index).ok_or_else(|| Error::config("no such bootstrap server"))?;
+            inner.lane(server.host(), server.port(), None, Purpose::General).await?
+        }
+    };
+    let request = MetadataRequest { topics: topics(&call.asked), allow_auto_topic_creation: false };
+    lane.call(&request, inner.config.request_timeout()).await
+}
+
+fn topics(asked: &Asked) -> Option<Vec<String>> {
+    match asked {
+        Asked::Nothing => Some(Vec::new()),
+        Asked::Topics(topics) => Some(topics.iter().map(|topic| topic.to_string()).collect()),
+        Asked::All => None,
+    }
+}
+
+/// So many answers say that a topic is missing before it is believed: the first may have been under way before it was
+/// asked for.
+const MISSING_ANSWERS: u64 = 4;

@@ -1,0 +1,196 @@
+//! How a source is described.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use client::config::{Assignor, ConsumerConfig, FetchConfig, IsolationLevel, Properties};
+use client::consumer::{Consumer, Subscription};
+use client::{Client, Error, OffsetSpec, Reset, Result, Start, TopicPartition};
+
+use crate::source::Source;
+use crate::until::{Ends, Until};
+
+/// Describes a [`Source`]; [`build`](Self::build) makes it.
+///
+/// What has no setter here has a property: [`property`](Self::property) takes all names of Kafka's own consumer
+/// configuration, and of Milena's.
+#[derive(Clone, Debug)]
+pub struct SourceBuilder {
+    properties: BTreeMap<String, String>,
+    config: Option<ConsumerConfig>,
+    topics: Vec<String>,
+    partitions: Vec<(String, i32)>,
+    start: Option<Start>,
+    until: Until,
+}
+
+impl SourceBuilder {
+    pub(crate) fn new(bootstrap_servers: &str) -> Self {
+        let properties = BTreeMap::from([("bootstrap.servers".to_owned(), bootstrap_servers.to_owned())]);
+        Self {
+            properties,
+            config: None,
+            topics: Vec::new(),
+            partitions: Vec::new(),
+            start: None,
+            until: Until::Never,
+        }
+    }
+
+    /// Sets one of Kafka's own consumer properties. A name or value that cannot be is an error of [`build`](Self::build).
+    pub fn property(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+        self.properties.insert(name.into(), value.to_string());
+        self
+    }
+
+    /// Uses this configuration in place of all properties.
+    pub fn config(mut self, config: ConsumerConfig) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// The consumer group to read as. Without one, name [`partitions`](Self::partitions); nothing is committed then.
+    pub fn group(self, group_id: impl Into<String>) -> Self {
+        self.property("group.id", group_id.into())
+    }
+
+    /// Makes the member static (KIP-345): it keeps its partitions over a restart.
+    pub fn group_instance_id(self, id: impl Into<String>) -> Self {
+        self.property("group.instance.id", id.into())
+    }
+
+    /// How the group shares partitions, most wanted first. Default range, then cooperative-sticky, as Java's.
+    pub fn assignors(self, assignors: impl IntoIterator<Item = Assignor>) -> Self {
+        let names: Vec<_> = assignors.into_iter().map(Assignor::name).collect();
+        self.property("partition.assignment.strategy", names.join(","))
+    }
+
+    /// The topics to read, shared with the other members of the group.
+    pub fn topics<T: Into<String>>(mut self, topics: impl IntoIterator<Item = T>) -> Self {
+        self.topics.extend(topics.into_iter().map(Into::into));
+        self
+    }
+
+    /// The partitions to read, shared with nobody.
+    pub fn partitions<T: Into<String>>(mut self, partitions: impl IntoIterator<Item = (T, i32)>) -> Self {
+        self.partitions.extend(partitions.into_iter().map(|(topic, partition)| (topic.into(), partition)));
+        self
+    }
+
+    /// Where to begin. For the topics of a group: where partitions begin for which it has no offset; an offset is none
+    /// of these places. Default [`Start::Committed`] with a group, else what `auto.offset.reset` says.
+    pub fn start(mut self, start: Start) -> Self {
+        self.start = Some(start);
+        self
+    }
+
+    /// Where to end. Default never.
+    pub fn until(mut self, until: Until) -> Self {
+        self.until = until;
+        self
+    }
+
+    /// What to see of transactions. Default read_uncommitted, as Java's.
+    pub fn isolation(self, isolation: IsolationLevel) -> Self {
+        let name = match isolation {
+            IsolationLevel::ReadCommitted => "read_committed",
+            IsolationLevel::ReadUncommitted => "read_uncommitted",
+        };
+        self.property("isolation.level", name)
+    }
+
+    /// Bytes that fetched data may hold in memory until the last slice of it is dropped. Default 64 MiB.
+    pub fn budget_bytes(self, bytes: usize) -> Self {
+        self.property("milena.budget.bytes", bytes)
+    }
+
+    /// Longest time between an acknowledgement and its commit. Default 5 s.
+    pub fn commit_interval(self, interval: Duration) -> Self {
+        self.property("auto.commit.interval.ms", interval.as_millis())
+    }
+
+    /// Connects, and begins to read.
+    ///
+    /// # Errors
+    /// The configuration cannot be; no bootstrap server answers; a topic does not exist.
+    ///
+    /// # Cancel safety
+    /// Nothing is left behind when it is dropped.
+    pub async fn build(self) -> Result<Source> {
+        let config = match self.config {
+            Some(config) => config,
+            None => Properties::from_pairs(self.properties)?.into_consumer()?,
+        };
+        let (client, fetch, group) = config.into_parts();
+        let client = Client::connect(client).await?;
+        let reset = Reset::from(fetch.offset_reset());
+        let subscription = match (self.topics.is_empty(), self.partitions.is_empty()) {
+            (false, true) => Subscription::to(self.topics.iter().map(String::as_str)),
+            (true, false) => {
+                let begin = match (self.start, &group) {
+                    (Some(start), _) => start,
+                    (None, Some(_)) => Start::Committed { otherwise: reset },
+                    (None, None) => begin_at(reset)?,
+                };
+                let partitions = self.partitions.iter();
+                let partition =
+                    |(topic, number): &(String, i32)| (TopicPartition::new(topic.as_str(), *number), begin);
+                Subscription::Partitions(partitions.map(partition).collect())
+            }
+            (false, false) => return Err(Error::config("a source reads topics or partitions, not both")),
+            (true, true) => return Err(Error::config("a source needs topics or partitions to read")),
+        };
+        let otherwise = match (&subscription, self.start) {
+            (Subscription::Topics(_), Some(start)) => otherwise(start)?,
+            _ => reset,
+        };
+        let ends = ends(&client, &fetch, &subscription, self.until).await?;
+        let consumer = Consumer::start(&client, &fetch, group.as_ref(), subscription, otherwise).await?;
+        Ok(Source::new(client, consumer, ends, self.until))
+    }
+}
+
+fn begin_at(reset: Reset) -> Result<Start> {
+    match reset {
+        Reset::Earliest => Ok(Start::Earliest),
+        Reset::Latest => Ok(Start::Latest),
+        Reset::Timestamp(ms) => Ok(Start::Timestamp(ms)),
+        Reset::ByDuration(ago) => Ok(Start::ByDuration(ago)),
+        Reset::None => Err(Error::config("`auto.offset.reset` is none: without a group, say where to start")),
+    }
+}
+
+/// Where a group's partitions begin that it has no offset for.
+fn otherwise(start: Start) -> Result<Reset> {
+    match start {
+        Start::Committed { otherwise } => Ok(otherwise),
+        Start::Earliest => Ok(Reset::Earliest),
+        Start::Latest => Ok(Reset::Latest),
+        Start::Timestamp(ms) => Ok(Reset::Timestamp(ms)),
+        Start::ByDuration(ago) => Ok(Reset::ByDuration(ago)),
+        // Members come and go: an offset that each partition should begin at would be applied again by every new owner.
+        Start::Offset(_) | Start::Tail(_) => Err(Error::config(
+            "the topics of a group begin at its committed offsets; name partitions to begin at an offset",
+        )),
+    }
+}
+
+async fn ends(
+    client: &Client,
+    fetch: &FetchConfig,
+    subscription: &Subscription,
+    until: Until,
+) -> Result<Ends> {
+    match until {
+        Until::Never | Until::Count(_) => Ok(Ends::None),
+        Until::Offset(offset) => Ok(Ends::Same(offset)),
+        Until::Latest => {
+            let partitions = match subscription {
+                Subscription::Partitions(partitions) => partitions.iter().map(|(tp, _)| tp.clone()).collect(),
+                Subscription::Topics(topics) => client.partitions_of(topics.iter().cloned()).await?,
+            };
+            let isolation = fetch.isolation();
+            Ok(Ends::Each(client.list_offsets(partitions, OffsetSpec::Latest, isolation.into()).await?))
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The reading ends: batches, and records one by one.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use client::consumer::Consumer;
+use client::records::OwnedRecord;
+use client::{Error, Result};
+use futures_core::Stream;
+
+use crate::ack::{AckCounters, Acks};
+use crate::batch::Batch;
+use crate::record::{Record, Shared};
+use crate::until::Ends;
+
+/// Batches, as they come.
+///
+/// Ends when the source is drained, or at the end of a bounded read. After an error it goes on with the other partitions,
+/// unless the source itself has ended.
+pub struct BatchStream {
+    reader: Option<Consumer>,
+    ends: Ends,
+    counters: Arc<AckCounters>,
+    /// Said once, in place of a reader that somebody else has.
+    refusal: Option<Error>,
+}
+
+impl BatchStream {
+    pub(crate) fn new(reader: Option<Consumer>, ends: Ends, counters: Arc<AckCounters>) -> Self {
+        let refusal =
+            reader.is_none().then(|| Error::config("this source is being read already: it has one reader"));
+        Self { reader, ends, counters, refusal }
+    }
+
+    /// Whether every assigned partition has come to its end.
+    fn is_complete(&self) -> bool {
+        let Some(reader) = &self.reader else { return true };
+        if !self.ends.is_bounded() {
+            return false;
+        }
+        let mut positions = reader.control().positions().into_iter().peekable();
+        positions.peek().is_some()
+            && positions
+                .all(|(partition, position)| position.is_some_and(|at| at >= self.ends.of(&partition)))
+    }
+}
+
+impl Stream for BatchStream {
+    type Item = Result<Batch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if let Some(refusal) = this.refusal.take() {
+            return Poll::Ready(Some(Err(refusal)));
+        }
+        loop {
+            let Some(reader) = &mut this.reader else { return Poll::Ready(None) };
+            let fetched = match reader.poll_next(cx) {
+                Poll::Ready(Some(Ok(fetched))) => fetched,
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(None) => {
+                    this.reader = None;
+                    return Poll::Ready(None);
+                }
+                Poll::Pending if this.is_complete() => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            };
+            let until = this.ends.of(fetched.partition());
+            if fetched.first_offset() >= until {
+                // Beyond the end: not part of this read, and never acknowledged.
+                fetched.acks().abandon(fetched.first_offset());
+                if this.is_complete() {
+                    return Poll::Ready(None);
+                }
+                continue;
+            }
+            if fetched.last_offset() >= until {
+                fetched.acks().abandon(until);
+            }
+            let acks = Acks { lease: fetched.lease().clone(), counters: this.counters.clone() };
+            return Poll::Ready(Some(Ok(Batch::new(fetched, acks, until))));
+        }
+    }
+}
+
+/// Records, one by one, each with the right to acknowledge it.
+///
+/// Ends as [`BatchStream`] does, or after the wanted number of records.
+pub struct RecordStream {
+    batches: BatchStream,
+    open: Option<Open>,
+    left: u64,
+}
+
+/// A batch whose records are being handed out.
+struct Open {
+    records: VecDeque<OwnedRecord>,
+    batch: Arc<Shared>,
+    /// Below this offset everything was handed out, or holds nothing.
+    next: i64,
+    end: i64,
+}
+
+impl RecordStream {
+    pub(crate) fn new(batches: BatchStream, count: u64) -> Self {
+        Self { batches, open: None, left: count }
+    }
+}
+
+impl Open {
+    /// The next record. Offsets that hold none (compaction) are skipped, so that they do not hold the commit.
+    fn next(&mut self) -> Option<Record> {
+        let Some(record) = self.records.pop_front() else {
+            self.batch.range().skip(self.next..self.end);
+            return None;
+        };
+        let offset = record.offset();
+        if offset > self.next {
+            self.batch.range().skip(self.next..offset);
+        }
+        self.next = offset + 1;
+        Some(Record::new(record, self.batch.clone()))
+    }
+
+    /// What is left is not handed out: it does not count as waiting for an acknowledgement.
+    fn abandon(self) {
+        self.batch.range().abandon(self.next);
+    }
+}
+
+impl Stream for RecordStream {
+    type Item = Result<Record>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if this.left == 0 {
+                return Poll::Ready(None);
+            }
+            if let Some(open) = &mut this.open {
+                // One load a record: a partition that is being given up hands out nothing more of an open batch.
+                if open.batch.may_deliver()
+                    && let Some(record) = open.next()
+                {
+                    this.left -= 1;
+                    return Poll::Ready(Some(Ok(record)));
+                }
+                if let Some(open) = this.open.take() {
+                    open.abandon();
+                }
+            }
+            let Some(batch) = ready!(Pin::new(&mut this.batches).poll_next(cx)) else {
+                return Poll::Ready(None);
+            };
+            this.open = Some(open(batch?)?);
+        }
+    }
+}
+
+impl Drop for RecordStream {
+    fn drop(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.abandon();
+        }
+    }
+}
+
+fn open(batch: Batch) -> Result<Open> {
+    let offsets = batch.offsets();
+    let records =
+        batch.records().map(|record| record.map(|record| record.into_owned())).collect::<Result<_, _>>();
+    let (fetched, acks, _) = batch.into_parts();
+    let records = records.map_err(|error| {
+        fetched.acks().abandon(offsets.start);
+        Error::corrupt(fetched.partition(), offsets.start, error)
+    })?;
+    Ok(Open { records, batch: Arc::new(Shared::new(&fetched, acks)), next: offsets.start, end: offsets.end })
+}
