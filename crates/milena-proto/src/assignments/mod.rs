@@ -32,6 +32,7 @@ pub struct Assignment {
     seen_topic_id: TopicId,
     wire_epoch: Option<Generation>,
     accepted: Option<i64>,
+    doubtful: Option<i64>,
     paused: bool,
 }
 
@@ -57,6 +58,7 @@ impl Assignments {
             seen_topic_id: topic_id,
             wire_epoch: Some(wire_epoch),
             accepted: None,
+            doubtful: None,
             paused: false,
         };
         self.partitions.insert(partition, assignment);
@@ -172,6 +174,15 @@ impl Assignments {
         true
     }
 
+    /// The offset was sent, and nobody knows whether the coordinator stored it.
+    pub(crate) fn doubt(&mut self, stamp: &Stamp, offset: i64) {
+        if let Some(assignment) = self.partitions.get_mut(stamp.partition())
+            && assignment.stamp.is_same(stamp)
+        {
+            assignment.doubtful = assignment.doubtful.max(Some(offset));
+        }
+    }
+
     /// The coordinator refused the wire epoch of an assignment that still holds, so commits of it carry the member's own
     /// epoch from here on. Nobody else can own the partition: it is given away only once we acknowledged the revocation
     /// or were removed from the group, and then that epoch is refused as well.
@@ -195,6 +206,7 @@ impl Assignments {
         assignment.stamp.end(reason);
         assignment.stamp = stamp.clone();
         assignment.accepted = None;
+        assignment.doubtful = None;
         Some(stamp)
     }
 
@@ -246,6 +258,11 @@ impl Assignment {
     /// The highest offset that the coordinator accepted in this epoch.
     pub fn accepted(&self) -> Option<i64> {
         self.accepted
+    }
+
+    /// The highest offset that the coordinator may have accepted in this epoch, though its answer got lost.
+    pub fn doubtful(&self) -> Option<i64> {
+        self.doubtful
     }
 
     /// Whether the partition is being given up.

@@ -9,9 +9,9 @@ pub(super) enum Refusal {
     Negative,
     /// Read in an epoch that has ended, or from a topic that is no longer the one of this name.
     Fenced(FenceReason),
-    /// Lower than what is stored.
+    /// Lower than what is or may be stored.
     Superseded {
-        /// What is stored.
+        /// The higher offset.
         by: i64,
     },
     /// It is stored.
@@ -43,8 +43,13 @@ pub(super) fn judge<'a>(
     }
     // Offsets only rise inside an epoch. Across epochs there is nothing to compare: a wanted rewind must work.
     match assignment.accepted() {
-        Some(accepted) if offset == accepted => Err(Refusal::Stored),
-        Some(accepted) if offset < accepted => Err(Refusal::Superseded { by: accepted }),
+        Some(accepted) if offset == accepted => return Err(Refusal::Stored),
+        Some(accepted) if offset < accepted => return Err(Refusal::Superseded { by: accepted }),
+        _ => {}
+    }
+    // What was sent without an answer may be stored: the same may be sent again, less would be a step back.
+    match assignment.doubtful() {
+        Some(doubtful) if offset < doubtful => Err(Refusal::Superseded { by: doubtful }),
         _ => Ok(assignment),
     }
 }

@@ -6,8 +6,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::time::{Duration, Instant};
 
-use outcome::Fate;
-
 use crate::assignments::{Assignment, Assignments, FenceReason, Stamp};
 use crate::backoff::Backoff;
 use crate::offsets::gate::{self, Refusal};
@@ -294,7 +292,7 @@ impl Committer {
             }
             Err(CallFailed::Disconnected | CallFailed::TimedOut | CallFailed::Malformed) => {
                 for sent in in_flight.offsets.values() {
-                    self.keep(now, sent, Fate::Unsure);
+                    self.keep_unsure(now, sent, assignments);
                 }
                 self.events.push_back(CommitEvent::CoordinatorLost);
                 self.back_off(now, None);

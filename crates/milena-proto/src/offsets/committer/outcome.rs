@@ -22,7 +22,7 @@ struct Trouble {
 
 /// What is known of a sent offset that was not acknowledged.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+enum Fate {
     NotStored,
     Unsure,
 }
@@ -53,7 +53,7 @@ impl Committer {
         // Left out: no answer.
         let again = later(now, self.settings.retry_backoff_max);
         for sent in in_flight.offsets.values() {
-            self.keep(now, sent, Fate::Unsure);
+            self.keep_unsure(now, sent, assignments);
             self.postpone(sent, again);
         }
         if trouble.coordinator_lost {
@@ -108,7 +108,7 @@ impl Committer {
         }
         match answer {
             Answer::Stored | Answer::TopicGone | Answer::Failed => {}
-            Answer::Unsure => self.keep(now, sent, Fate::Unsure),
+            Answer::Unsure => self.keep_unsure(now, sent, assignments),
             _ => self.keep(now, sent, Fate::NotStored),
         }
     }
@@ -168,8 +168,14 @@ impl Committer {
         });
     }
 
+    /// It may be stored. It stays dirty, and nothing lower is sent in its epoch.
+    pub(super) fn keep_unsure(&mut self, now: Instant, sent: &Sent, assignments: &mut Assignments) {
+        assignments.doubt(&sent.stamp, sent.offset);
+        self.keep(now, sent, Fate::Unsure);
+    }
+
     /// It stays dirty, and the next request that may be built takes it; unless its epoch has ended.
-    pub(super) fn keep(&mut self, now: Instant, sent: &Sent, fate: Fate) {
+    fn keep(&mut self, now: Instant, sent: &Sent, fate: Fate) {
         match self.dirty_of(sent) {
             Some(dirty) => {
                 dirty.due = dirty.due.min(now);

@@ -20,6 +20,8 @@ fn a_coordinator_that_moved_keeps_the_offset_and_the_membership() {
     for error in [ErrorCode::NOT_COORDINATOR, ErrorCode::COORDINATOR_NOT_AVAILABLE] {
         let (mut script, stamp) = in_flight();
         script.refuses(error).emits(&[CommitEvent::CoordinatorLost]).sends_nothing();
+        // Another generation does not bring the coordinator back.
+        script.generation(2).sends_nothing();
         script.hours_pass().sends(&[(0, 5)]).stores().emits(&[committed(&stamp, 5)]);
     }
 }

@@ -10,6 +10,7 @@
 //! | the topic of that name is the one assigned | `metadata_fences_before_the_epoch_is_renewed` |
 //! | equal to what is stored | `what_is_stored_is_not_sent_again` |
 //! | lower than what is stored | `inside_an_epoch_offsets_only_rise` |
+//! | lower than what may be stored | `nothing_lower_than_what_may_be_stored_is_sent` |
 //!
 //! And of the places that call it: the call at the entry, `late_ack_after_revoke_is_fenced_at_once`; the call for each
 //! request, `what_became_stale_while_it_waited_is_not_sent`.
@@ -73,6 +74,18 @@ fn what_became_stale_while_it_waited_is_not_sent() {
     script.commit(&stamp, 9);
     script.assignments.revoke(&partition(0));
     script.hours_pass().sends_nothing().emits(&[fenced(&stamp, 9, FenceReason::Revoked)]);
+}
+
+/// The same, and the partition is back already: what came in for the new epoch is not mistaken for the old one's.
+#[test]
+fn what_is_dirty_of_two_epochs_is_never_merged() {
+    let mut script = Script::new();
+    let first = script.assign(0);
+    script.commit(&first, 9);
+    script.assignments.revoke(&partition(0));
+    let second = script.generation(2).assign(0);
+    script.commit(&second, 4).emits(&[fenced(&first, 9, FenceReason::Revoked)]);
+    script.hours_pass().sends(&[(0, 4)]).stores().emits(&[committed(&second, 4)]);
 }
 
 /// H1: p goes from us to somebody else and back; our slow ack of the first time comes in the second.
@@ -273,6 +286,19 @@ fn inside_an_epoch_offsets_only_rise() {
     script.commit(&stamp, 3).emits(&[superseded(&stamp, 3, 5)]);
     script.hours_pass().sends_nothing();
     script.commit(&stamp, 6).hours_pass().sends(&[(0, 6)]);
+}
+
+/// 10 was sent and its answer lost; sent again it was refused for good. It may be stored all the same, from the first time.
+#[test]
+fn nothing_lower_than_what_may_be_stored_is_sent() {
+    let mut script = Script::new();
+    let stamp = script.assign(0);
+    script.commit(&stamp, 10).hours_pass().sends(&[(0, 10)]).fails(CallFailed::Disconnected);
+    script.hours_pass().sends(&[(0, 10)]).refuses(ErrorCode::TOPIC_AUTHORIZATION_FAILED).hours_pass();
+    script.events();
+    script.commit(&stamp, 8).emits(&[superseded(&stamp, 8, 10)]);
+    script.hours_pass().sends_nothing();
+    script.commit(&stamp, 10).hours_pass().sends(&[(0, 10)]).stores();
 }
 
 /// Two clients in one process count their epochs alike.

@@ -61,11 +61,17 @@ fn a_commit_under_way_is_not_cancelled_by_the_hand_over() {
 
 #[test]
 fn a_commit_under_way_that_is_refused_after_the_hand_over_is_fenced() {
-    let mut script = Script::new();
-    let stamp = script.assign(0);
-    script.commit(&stamp, 5).hours_pass().sends(&[(0, 5)]).end(0, FenceReason::Lost);
-    script.refuses(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION).emits(&[fenced(&stamp, 5, FenceReason::Lost)]);
-    script.hours_pass().sends_nothing();
+    for error in [
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED,
+        ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
+    ] {
+        let mut script = Script::new();
+        let stamp = script.assign(0);
+        script.commit(&stamp, 5).hours_pass().sends(&[(0, 5)]).end(0, FenceReason::Lost);
+        script.refuses(error).emits(&[fenced(&stamp, 5, FenceReason::Lost)]);
+        script.hours_pass().sends_nothing();
+    }
 }
 
 #[test]
@@ -80,6 +86,20 @@ fn a_commit_under_way_whose_answer_is_lost_after_the_hand_over_is_unknown() {
         ]);
         script.hours_pass().sends_nothing();
     }
+}
+
+/// As above, but nobody told the committer that the epoch has ended: assignments know.
+#[test]
+fn an_answer_is_judged_by_what_is_assigned_when_it_comes() {
+    let mut script = Script::new();
+    let stamp = script.assign(0);
+    script.commit(&stamp, 5).hours_pass().sends(&[(0, 5)]);
+    script.assignments.revoke(&partition(0));
+    script.fails(CallFailed::TimedOut).emits(&[
+        CommitEvent::Unknown { partition: partition(0), epoch: stamp.epoch(), offset: 5 },
+        CommitEvent::CoordinatorLost,
+    ]);
+    assert!(script.is_settled(0));
 }
 
 /// The higher offset was fenced when the epoch ended; a refusal of the lower one is no news, its storing is.

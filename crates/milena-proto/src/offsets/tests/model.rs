@@ -19,7 +19,7 @@ use crate::types::{
 };
 use crate::wire::{ErrorCode, OffsetCommitRequest};
 
-const PARTITIONS: i32 = 3;
+const PARTITIONS: i32 = 2;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -31,7 +31,7 @@ enum Op {
     Recreate(i32),
     Deliver(i32, i64),
     Advance(i32, i64),
-    /// Acks go to any epoch that ever was.
+    /// Acks go to any epoch that ever was, mostly to one that is current.
     Ack(Index, Index, Index),
     AckAll(Index, Index),
     /// So do offers of what its tracker says, and of something lower.
@@ -79,7 +79,7 @@ fn op() -> impl Strategy<Value = Op> {
         || prop::sample::select(vec![CallFailed::Disconnected, CallFailed::TimedOut, CallFailed::Malformed]);
     let reason = prop::sample::select(vec![FenceReason::Revoked, FenceReason::Lost]);
     let reply = prop_oneof![
-        6 => Just(Reply::Store),
+        10 => Just(Reply::Store),
         1 => failed().prop_map(Reply::StoreAndLose),
         1 => failed().prop_map(Reply::Lose),
         1 => Just(Reply::Lose(CallFailed::Unsupported)),
@@ -94,16 +94,16 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (partition(), 0i64..30).prop_map(|(partition, to)| Op::Seek(partition, to)),
         1 => partition().prop_map(Op::Metadata),
         1 => partition().prop_map(Op::Recreate),
-        8 => (partition(), 1i64..6).prop_map(|(partition, len)| Op::Deliver(partition, len)),
+        12 => (partition(), 1i64..6).prop_map(|(partition, len)| Op::Deliver(partition, len)),
         1 => (partition(), 1i64..3).prop_map(|(partition, by)| Op::Advance(partition, by)),
-        10 => (index(), index(), index()).prop_map(|(epoch, range, at)| Op::Ack(epoch, range, at)),
-        6 => (index(), index()).prop_map(|(epoch, range)| Op::AckAll(epoch, range)),
-        10 => index().prop_map(Op::Offer),
-        2 => (index(), -2i64..20).prop_map(|(epoch, to)| Op::OfferLower(epoch, to)),
+        12 => (index(), index(), index()).prop_map(|(epoch, range, at)| Op::Ack(epoch, range, at)),
+        10 => (index(), index()).prop_map(|(epoch, range)| Op::AckAll(epoch, range)),
+        14 => index().prop_map(Op::Offer),
+        4 => (index(), -2i64..20).prop_map(|(epoch, to)| Op::OfferLower(epoch, to)),
         6 => prop::sample::select(vec![1, 100, 1000, 10_000]).prop_map(Op::Pass),
-        10 => Just(Op::Poll),
-        2 => Just(Op::Flush),
-        10 => reply.prop_map(Op::Answer),
+        16 => Just(Op::Poll),
+        4 => Just(Op::Flush),
+        16 => reply.prop_map(Op::Answer),
         1 => Just(Op::Stray),
         1 => Just(Op::Generation),
         1 => any::<bool>().prop_map(Op::Hold),
@@ -121,8 +121,9 @@ struct Epoch {
     current: bool,
     /// What was delivered and which of it is finished.
     delivered: Vec<(AckRange, BTreeSet<i64>)>,
-    /// Highest offset of any request.
+    /// Highest offset of any request, and of any whose answer got lost.
     sent: Option<i64>,
+    doubtful: Option<i64>,
     /// Highest offset that was answered as stored.
     accepted: Option<i64>,
     /// All that the coordinator stored, in its order.
@@ -256,13 +257,12 @@ impl World {
                 finished.extend(range.offsets());
             }),
             Op::Offer(epoch) => {
-                if !self.epochs.is_empty() {
-                    self.offer(epoch.index(self.epochs.len()));
+                if let Some(index) = self.pick(epoch) {
+                    self.offer(index);
                 }
             }
             Op::OfferLower(epoch, to) => {
-                if !self.epochs.is_empty() {
-                    let index = epoch.index(self.epochs.len());
+                if let Some(index) = self.pick(epoch) {
                     self.hand_in(index, to.min(self.epochs[index].lowest_unfinished()));
                 }
             }
@@ -295,6 +295,7 @@ impl World {
             current: true,
             delivered: Vec::new(),
             sent: None,
+            doubtful: None,
             accepted: None,
             stored: Vec::new(),
             offered: None,
@@ -324,15 +325,25 @@ impl World {
         }
     }
 
-    fn ack(&mut self, epoch: Index, range: Index, ack: impl FnOnce(&AckRange, &mut BTreeSet<i64>)) {
+    /// Three times of four one that is current.
+    fn pick(&self, epoch: Index) -> Option<usize> {
         if self.epochs.is_empty() {
-            return;
+            return None;
         }
-        let index = epoch.index(self.epochs.len());
-        let epoch = &mut self.epochs[index];
-        if !epoch.delivered.is_empty() {
-            let index = range.index(epoch.delivered.len());
-            let (range, finished) = &mut epoch.delivered[index];
+        let current = self.owned.values().nth(epoch.index(self.owned.len().max(1)));
+        if epoch.index(1024) % 4 != 0 && current.is_some() {
+            return current.copied();
+        }
+        Some(epoch.index(self.epochs.len()))
+    }
+
+    /// Acknowledges something of one of the oldest batches that are not finished.
+    fn ack(&mut self, epoch: Index, range: Index, ack: impl FnOnce(&AckRange, &mut BTreeSet<i64>)) {
+        let Some(index) = self.pick(epoch) else { return };
+        let delivered = &mut self.epochs[index].delivered;
+        let open = delivered.iter().position(|(range, finished)| finished.len() < range.offsets().count());
+        let index = (open.unwrap_or(0) + range.index(4)).min(delivered.len().saturating_sub(1));
+        if let Some((range, finished)) = delivered.get_mut(index) {
             ack(range, finished);
         }
     }
@@ -382,7 +393,7 @@ impl World {
                 assert!(sent.offset >= 0);
                 assert!(sent.offset <= epoch.lowest_unfinished(), "ahead of an unfinished record");
                 assert!(Some(sent.offset) > epoch.accepted, "not above what is stored");
-                assert!(Some(sent.offset) >= epoch.sent, "below what may be stored");
+                assert!(Some(sent.offset) >= epoch.doubtful, "below what may be stored");
                 assert_eq!((topic.id, topic.id), (epoch.topic_id, self.topics[&number]));
                 let own = Generation(self.generation);
                 let expected = match self.policy {
@@ -390,7 +401,7 @@ impl World {
                     WireEpochPolicy::PerAssignment => epoch.wire_epoch.unwrap_or(own),
                 };
                 assert_eq!(request.generation, expected);
-                epoch.sent = Some(sent.offset);
+                epoch.sent = epoch.sent.max(Some(sent.offset));
             }
         }
         assert!(!seen.is_empty(), "an empty request");
@@ -430,6 +441,13 @@ impl World {
             let epoch = &mut self.epochs[index];
             if told && epoch.current {
                 epoch.accepted = epoch.accepted.max(Some(to));
+            }
+            let lost = match outcome {
+                Ok(()) => error.is_none_or(|error| error == ErrorCode::REQUEST_TIMED_OUT),
+                Err(failed) => failed != CallFailed::Unsupported,
+            };
+            if lost && epoch.current {
+                epoch.doubtful = epoch.doubtful.max(Some(to));
             }
             let stale = outcome.is_ok() && error == Some(ErrorCode::STALE_MEMBER_EPOCH);
             if stale && epoch.current && request.generation != own {

@@ -160,6 +160,16 @@ fn per_assignment_a_stale_wire_epoch_of_a_living_assignment_falls_back_to_the_me
     assert_eq!(script.carried(), 5, "it is not tried every time");
 }
 
+/// The coordinator was a heartbeat ahead of us: our own epoch was out of date, the assignment's is not to blame.
+#[test]
+fn per_assignment_a_stale_member_epoch_keeps_the_wire_epoch() {
+    let mut script = Script::per_assignment();
+    let stamp = script.generation(3).assign(0);
+    script.commit(&stamp, 5).hours_pass().sends(&[(0, 5)]).refuses(ErrorCode::STALE_MEMBER_EPOCH);
+    script.generation(4).hours_pass().sends(&[(0, 5)]);
+    assert_eq!(script.carried(), 3);
+}
+
 #[test]
 fn per_assignment_a_late_commit_keeps_its_own_wire_epoch() {
     let mut script = Script::per_assignment();

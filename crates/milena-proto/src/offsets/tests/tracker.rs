@@ -224,6 +224,32 @@ fn one_record_that_nobody_acknowledges_does_not_keep_all_after_it() {
 }
 
 #[test]
+fn what_is_swept_is_not_forgotten() {
+    let (_assignments, tracker) = tracker(0);
+    let stuck = deliver(&tracker, 0, 1, 1);
+    for offset in 1..64 {
+        assert_eq!(deliver(&tracker, offset, offset + 1, 2).ack(offset), Ack::Accepted);
+    }
+    // Sweeps.
+    let last = deliver(&tracker, 64, 65, 3);
+    assert_eq!(tracker.outstanding(), Outstanding { ranges: 2, offsets: 2, oldest: Some(0) });
+    assert_eq!(stuck.ack(0), Ack::Accepted);
+    assert_eq!(committable(&tracker), Some((64, 2)));
+    assert_eq!(last.ack(64), Ack::Accepted);
+    assert_eq!(committable(&tracker), Some((65, 3)));
+}
+
+#[test]
+fn giving_back_what_was_acknowledged_takes_nothing_back() {
+    let (_assignments, tracker) = tracker(0);
+    let range = deliver(&tracker, 0, 10, 1);
+    assert_eq!(range.ack_range(0..5), Ack::Accepted);
+    assert_eq!(committable(&tracker), Some((5, 1)));
+    range.abandon(2);
+    assert_eq!(committable(&tracker), Some((5, 1)));
+}
+
+#[test]
 fn an_application_that_acknowledges_nothing_is_given_no_more() {
     let (_assignments, tracker) = tracker(0);
     let first = deliver(&tracker, 0, 1, 1);
