@@ -5,6 +5,7 @@ mod answers;
 mod any;
 mod error_codes;
 mod frames;
+mod golden;
 mod hostile;
 mod requests;
 mod requests_by_id;
