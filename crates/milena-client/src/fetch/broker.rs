@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use proto::backoff::Backoff;
 use proto::fetch::{Candidate, FetchLimits, FetchPlan, PlanLimits, Session, Wait, partition_share, plan};
 use proto::types::BrokerId;
-use proto::wire::{ErrorCode, FetchRequest, FetchResponse, Request};
+use proto::wire::{FetchRequest, FetchResponse, Request};
 
 use crate::budget::Credit;
 use crate::client::seed;
@@ -81,7 +81,9 @@ impl Task {
         let mut candidates = Vec::new();
         for (tp, topic_id, entry) in table.of_broker(broker, now) {
             let waits = entry.not_before.filter(|not_before| *not_before > now);
-            for waits in [waits, entry.position.poll_timeout()].into_iter().flatten() {
+            // A pause that is over is no reason to wake, or this would spin until somebody notes that it is.
+            let position_waits = entry.position.poll_timeout().filter(|until| *until > now);
+            for waits in [waits, position_waits].into_iter().flatten() {
                 wake = Some(wake.map_or(waits, |wake| wake.min(waits)));
             }
             candidates.push(Candidate {

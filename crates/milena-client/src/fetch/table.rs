@@ -282,10 +282,10 @@ impl Table {
         let mut leaders: BTreeMap<BrokerId, Vec<Asked>> = BTreeMap::new();
         let mut leaderless = false;
         for (tp, entry) in &mut self.entries {
+            entry.position.handle_timeout(now);
             if !entry.lease.stamp().may_deliver() {
                 continue;
             }
-            entry.position.handle_timeout(now);
             while let Some((id, request)) = entry.position.poll_request(now) {
                 let failed = AskFailed::Call(CallFailed::Disconnected);
                 match (request, entry.leader) {
@@ -415,6 +415,7 @@ impl Table {
         lease.begin_at(to);
         entry.lease = lease;
         entry.corrupt = None;
+        entry.stuck = false;
         self.ended.push(ended);
     }
 
