@@ -17,6 +17,7 @@ mod net;
 mod offsets;
 mod producer;
 
+pub use admin::OffsetSpec;
 pub use budget::{Budget, Credit};
 pub use client::Client;
 pub use consumer::{Event, LogEnds};
