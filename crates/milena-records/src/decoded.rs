@@ -53,8 +53,8 @@ impl DecodedBatch {
         charge: impl FnOnce(usize) -> G,
     ) -> Result<Self, Fault> {
         let header = *batch.header();
-        // As Java: a batch that says it holds no record is not looked into. Compaction leaves such batches behind so that
-        // the sequence numbers stay known, and refusing one would stop a reader where Java goes on.
+        // As Java: no record is looked for in a batch that says it holds none, whatever else it holds. Compaction leaves such
+        // batches behind so that sequence numbers stay known, and refusing one would stop a reader where Java goes on.
         if header.count == 0 {
             return Ok(Self { header, data: Bytes::new(), format: Format::V2, owned_bytes: 0 });
         }

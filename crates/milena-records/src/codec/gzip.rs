@@ -140,5 +140,5 @@ const HAS_HEADER_CRC: u8 = 0x02;
 const HAS_EXTRA: u8 = 0x04;
 const HAS_NAME: u8 = 0x08;
 const HAS_COMMENT: u8 = 0x10;
-/// Header, an empty deflate stream and trailer.
-const MEMBER_MIN: usize = 10 + 2 + 8;
+/// Fewer bytes than this behind a member are not looked at: header and trailer, and something between them.
+const MEMBER_MIN: usize = 10 + 8 + 1;

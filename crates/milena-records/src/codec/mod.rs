@@ -13,6 +13,8 @@ mod snappy;
 mod xxh32;
 #[cfg(feature = "zstd")]
 mod zstd;
+#[cfg(any(feature = "zstd", feature = "zstd-pure"))]
+mod zstd_frame;
 // Where both are on, libzstd wins; the other is compiled all the same, so that its tests run.
 #[cfg(feature = "zstd-pure")]
 #[cfg_attr(feature = "zstd", allow(dead_code))]

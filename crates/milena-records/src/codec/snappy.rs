@@ -19,17 +19,12 @@ impl Decoder {
         let Some(mut rest) = after_header(input) else {
             return self.block(input, output);
         };
-        // Up to three bytes too few for a length end the stream; so does a header that is none. Every turn takes at
-        // least four bytes, so no input turns this for ever.
+        // Up to three bytes too few for a length end the stream. Every turn takes at least four bytes, so no input turns
+        // this for ever.
         while let Some((length, after)) = rest.split_first_chunk::<4>() {
+            // As in Java, four bytes make a header between chunks.
             if *length == XERIAL_MAGIC[..4] {
-                if rest.len() < XERIAL_HEADER {
-                    return Err(corrupt("header between chunks is cut off"));
-                }
-                match after_header(rest) {
-                    Some(after) => rest = after,
-                    None => return Ok(()),
-                }
+                rest = rest.get(XERIAL_HEADER..).ok_or(corrupt("header between chunks is cut off"))?;
                 continue;
             }
             let length = u32::from_be_bytes(*length) as usize;

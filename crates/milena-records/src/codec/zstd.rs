@@ -6,6 +6,7 @@
 
 use ::zstd::zstd_safe::{self, CCtx, CParameter, DCtx};
 
+use super::zstd_frame::{self, corrupt};
 use crate::pool::Output;
 use crate::{BuildError, Compression, Fault};
 
@@ -18,7 +19,8 @@ pub(super) struct Decoder {
 impl Decoder {
     pub(super) fn decompress(&mut self, input: &[u8], output: &mut Output) -> Result<(), Fault> {
         let mut rest = input;
-        while !rest.is_empty() {
+        while let Some((_window, frame_start)) = zstd_frame::next(rest)? {
+            rest = frame_start;
             let length =
                 zstd_safe::find_frame_compressed_size(rest).map_err(|_| corrupt("frame is cut off"))?;
             let (frame, after) = rest.split_at_checked(length).ok_or(corrupt("frame is cut off"))?;
@@ -51,10 +53,6 @@ impl Decoder {
 /// Errors are negated numbers of `ZSTD_ErrorCode`, which zstd promises not to change.
 fn is_too_small(code: zstd_safe::ErrorCode) -> bool {
     code.wrapping_neg() == DST_SIZE_TOO_SMALL
-}
-
-fn corrupt(what: &'static str) -> Fault {
-    Fault::Corrupt { codec: Compression::Zstd, what }
 }
 
 /// A reused compression context.

@@ -2,12 +2,12 @@
 
 use std::io::Read;
 
-use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
+use super::zstd_frame::{self, corrupt};
 use crate::pool::Output;
-use crate::{BuildError, Compression, Fault};
+use crate::{BuildError, Fault};
 
 /// A reused decoder.
 #[derive(Default)]
@@ -18,47 +18,20 @@ pub(super) struct Decoder {
 impl Decoder {
     pub(super) fn decompress(&mut self, input: &[u8], output: &mut Output) -> Result<(), Fault> {
         let mut rest = input;
-        while !rest.is_empty() {
+        while let Some((window, frame_start)) = zstd_frame::next(rest)? {
+            rest = frame_start;
             // `reset` reserves the window a frame claims, a new decoder does not: giants get a decoder of their own. One that
             // has failed is not kept either.
-            let is_giant = window(rest).is_none_or(|bytes| bytes > KEPT_WINDOW_MAX);
+            let is_giant = window > KEPT_WINDOW_MAX;
             let kept = if is_giant { None } else { self.decoder.take() };
             let mut decoder = kept.unwrap_or_default();
-            match decoder.reset(&mut rest) {
-                Ok(()) => frame(&mut decoder, &mut rest, output)?,
-                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
-                    length,
-                    ..
-                })) => {
-                    rest = rest.get(length as usize..).ok_or(corrupt("frame is cut off"))?;
-                    continue;
-                }
-                Err(_) => return Err(corrupt("frame header")),
-            }
+            decoder.reset(&mut rest).map_err(|_| corrupt("frame header"))?;
+            frame(&mut decoder, &mut rest, output)?;
             if !is_giant {
                 self.decoder = Some(decoder);
             }
         }
         Ok(())
-    }
-}
-
-/// The window a frame claims, in bytes (RFC 8878, 3.1.1.1).
-fn window(frame: &[u8]) -> Option<u64> {
-    let descriptor = *frame.get(4)?;
-    if descriptor & SINGLE_SEGMENT == 0 {
-        let window = *frame.get(5)?;
-        let base = 1_u64 << (10 + (window >> 3));
-        return Some(base + base / 8 * u64::from(window & 7));
-    }
-    // The content is its own window. Its size lies after the dictionary id.
-    let dictionary_bytes = [0, 1, 2, 4][usize::from(descriptor & 3)];
-    let size = frame.get(5 + dictionary_bytes..)?;
-    match descriptor >> 6 {
-        0 => size.first().map(|byte| u64::from(*byte)),
-        1 => size.first_chunk().map(|bytes| 256 + u64::from(u16::from_le_bytes(*bytes))),
-        2 => size.first_chunk().map(|bytes| u64::from(u32::from_le_bytes(*bytes))),
-        _ => size.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)),
     }
 }
 
@@ -96,10 +69,6 @@ fn frame(decoder: &mut FrameDecoder, rest: &mut &[u8], output: &mut Output) -> R
     }
 }
 
-fn corrupt(what: &'static str) -> Fault {
-    Fault::Corrupt { codec: Compression::Zstd, what }
-}
-
 /// The encoder keeps nothing between frames and has one level.
 #[derive(Default)]
 pub(super) struct Encoder;
@@ -118,7 +87,6 @@ impl Encoder {
 
 /// Decoded bytes between two looks at the limit.
 const STEP: usize = 64 * 1024;
-const SINGLE_SEGMENT: u8 = 0x20;
 /// Largest window whose buffer is kept, in bytes: the one of zstd's default levels is 2 MiB.
 const KEPT_WINDOW_MAX: u64 = 8 * 1024 * 1024;
 

@@ -72,6 +72,10 @@ mod gzip {
             garbage.resize(garbage.len() + length, 0x1f);
             accepts(CODEC, &garbage);
         }
+        // Even a good beginning is, if too little follows for a member.
+        let good = member(&section);
+        accepts(CODEC, &[&good[..], &good[..18]].concat());
+        refuses(CODEC, &[&good[..], &good[..19]].concat(), "ends inside of the deflate stream");
     }
 
     #[test]
@@ -160,9 +164,9 @@ mod snappy {
     }
 
     #[test]
-    fn up_to_three_bytes_at_the_end_are_ignored_and_so_is_what_follows_a_false_header() {
+    fn up_to_three_bytes_at_the_end_are_ignored() {
         let (section, _) = three();
-        for tail in [&b"\0"[..], b"\0\0", b"\0\0\0", b"\x82SNAPPX\0\0\0\0\x01\0\0\0\x01garbage"] {
+        for tail in [&b"\0"[..], b"\0\0", b"\0\0\0"] {
             accepts(CODEC, &[&xerial(1, &[&section]), tail].concat());
         }
     }
@@ -175,6 +179,7 @@ mod snappy {
         refuses(CODEC, &[&good[..], &u32::MAX.to_be_bytes(), b"1234567"].concat(), "chunk is cut off");
         refuses(CODEC, &[&good[..], &0_u32.to_be_bytes()].concat(), "block");
         refuses(CODEC, &[&good[..], b"\x82SNA"].concat(), "header between chunks is cut off");
+        refuses(CODEC, &[&good[..], b"\x82SNAlike a header, garbage"].concat(), "chunk is cut off");
         refuses(CODEC, &[&raw(&section)[..], b"x"].concat(), "block");
         refuses(CODEC, b"", "block");
         refuses(CODEC, &[0xff; 6], "block length");
@@ -381,6 +386,37 @@ mod zstd {
             CODEC,
             &[skippable.clone(), compress(CODEC, a), skippable.clone(), compress(CODEC, b), skippable]
                 .concat(),
+        );
+    }
+
+    #[test]
+    fn a_skippable_frame_that_is_cut_off_ends_the_input() {
+        let (section, _) = three();
+        let skippable = [&[0x5f, 0x2a, 0x4d, 0x18, 5, 0, 0, 0][..], b"123"].concat();
+        accepts(CODEC, &[compress(CODEC, &section), skippable].concat());
+        refuses(
+            CODEC,
+            &[&compress(CODEC, &section)[..], &[0x5f, 0x2a, 0x4d, 0x18, 5]].concat(),
+            "frame header",
+        );
+    }
+
+    #[test]
+    fn a_window_of_more_than_128_mib_is_refused() {
+        let (section, _) = three();
+        for window in [17 << 3 | 1, 21 << 3, 0xff] {
+            refuses(CODEC, &stored(0, &[window], &section), "window is larger than 128 MiB");
+        }
+        // A content size beside a window is not what memory follows, but it has to be true, as in libzstd.
+        let claim = |size: u64| [&[0x50][..], &size.to_le_bytes()].concat();
+        accepts(CODEC, &stored(0xc0, &claim(section.len() as u64), &section));
+        for size in [5, section.len() as u64 + 1, 1 << 62] {
+            assert!(read(&batch_with(3, 2, 4, &stored(0xc0, &claim(size), &section))).is_err(), "{size}");
+        }
+        refuses(
+            CODEC,
+            &stored(0xe0, &(1_u64 << 62).to_le_bytes(), &section),
+            "window is larger than 128 MiB",
         );
     }
 

@@ -57,12 +57,12 @@ fn a_record_count_one_too_small_is_no_silent_skip() {
 
 #[test]
 fn a_record_count_of_zero_with_bytes_left_is_taken_as_java_takes_it() {
-    // Java never looks into a batch that says it is empty, and such batches are in logs. Refusing one would stop a reader
-    // for good where every other reader goes on.
+    // Java opens the codec's stream of a batch that says it is empty and reads nothing from it. Refusing such a batch would
+    // stop a reader for good where every other reader goes on.
     let mut bytes = batch_of(3, Compression::None);
     put(&mut bytes, 57, &0_i32.to_be_bytes());
     assert_eq!(read(&bytes), Ok(vec![]));
-    // Not even the codec's bytes are looked at.
+    // Here not even the stream is opened, which Java would do and fail: nothing that it could say matters.
     assert_eq!(read(&batch_with(0, 5, 1, b"no gzip")), Ok(vec![]));
 }
 
