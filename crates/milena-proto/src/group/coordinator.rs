@@ -37,10 +37,6 @@ impl Search {
         matches!(&self.state, State::Unknown { not_before } if not_before.is_none_or(|instant| instant <= now))
     }
 
-    pub(super) fn is_asking(&self) -> bool {
-        matches!(self.state, State::Asked { .. })
-    }
-
     /// When FindCoordinator is to be sent, if it waits for time to pass.
     pub(super) fn due_at(&self) -> Option<Instant> {
         match &self.state {
@@ -67,10 +63,8 @@ impl Search {
         self.backoff.reset();
     }
 
-    /// Looks for it again after a pause. Says whether it was known until here.
-    pub(super) fn lose(&mut self, now: Instant) -> bool {
-        let known = self.found().is_some();
+    /// Looks for it (again) after a pause.
+    pub(super) fn lose(&mut self, now: Instant) {
         self.state = State::Unknown { not_before: now.checked_add(self.backoff.next_delay()) };
-        known
     }
 }

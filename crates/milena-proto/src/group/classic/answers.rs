@@ -31,6 +31,9 @@ impl Classic {
         id: RequestId,
         answer: Result<GroupResponse, CallFailed>,
     ) {
+        if matches!(self.state, State::Left | State::Failed) {
+            return;
+        }
         if self.search.awaits(id) {
             return self.on_find_coordinator(now, expect!(answer, FindCoordinator));
         }
@@ -57,31 +60,35 @@ impl Classic {
         let (error, coordinator) = match answer {
             Ok(response) => (response.error, response.coordinator),
             Err(CallFailed::Unsupported) => return self.unsupported(GroupApi::FindCoordinator),
-            Err(_) => return self.search_again(now),
+            Err(_) => return self.find_again(now),
         };
         match (error, coordinator) {
             (ErrorCode::NONE, Some(coordinator)) => {
                 self.search.find(coordinator.clone());
                 self.events.push_back(GroupEvent::CoordinatorFound(coordinator));
             }
-            (error, _) if is_temporary(error) || error.is_ok() => self.search_again(now),
+            (error, _) if is_temporary(error) || error.is_ok() => self.find_again(now),
             (error, _) => self.refused(GroupApi::FindCoordinator, error),
         }
     }
 
-    fn search_again(&mut self, now: Instant) {
+    fn find_again(&mut self, now: Instant) {
         self.search.lose(now);
-        // A leaving member makes one try.
-        self.departed(now);
+        if let State::Leaving(_) = self.state {
+            // One try is all that a leaving member makes.
+            self.departed(now);
+        }
     }
 
     fn on_heartbeat(&mut self, now: Instant, beat: Beat, answer: Result<HeartbeatResponse, CallFailed>) {
         let error = match answer {
             Ok(response) => response.error,
             Err(CallFailed::Unsupported) => return self.unsupported(GroupApi::Heartbeat),
-            Err(_) => return self.lose_coordinator(now),
+            Err(_) => ErrorCode::COORDINATOR_NOT_AVAILABLE,
         };
-        if self.is_another_coordinator(error) {
+        if is_another_coordinator(error) {
+            // The next one is to hear of us as soon as it is found.
+            self.heartbeat.schedule(now);
             return self.lose_coordinator(now);
         }
         if beat.member_id != self.identity.member_id || Some(beat.generation) != self.identity.generation {
@@ -91,7 +98,10 @@ impl Classic {
         }
         let join = JoinReason::Refused { api: GroupApi::Heartbeat, error };
         match error {
-            ErrorCode::NONE => self.proven(beat.sent),
+            ErrorCode::NONE => {
+                self.proven(beat.sent);
+                self.backoff.reset();
+            }
             ErrorCode::REBALANCE_IN_PROGRESS => {
                 // Kept alive, and told to rejoin. Who drains or joins already does so.
                 self.proven(beat.sent);
@@ -120,15 +130,15 @@ impl Classic {
         answer: Result<JoinGroupResponse, CallFailed>,
     ) {
         let api = GroupApi::JoinGroup;
+        // Whatever follows, this JoinGroup is over.
+        self.state = State::Joining(Joining::Waiting { reason: JoinReason::First, not_before: None });
         let response = match answer {
             Ok(response) => response,
             Err(CallFailed::Unsupported) => return self.unsupported(api),
             Err(failed) => return self.unanswered(now, api, failed),
         };
         let error = response.error;
-        // Whatever follows, this JoinGroup is over.
         let reason = JoinReason::Refused { api, error };
-        self.state = State::Joining(Joining::Waiting { reason: reason.clone(), not_before: None });
         match error {
             ErrorCode::NONE => self.on_joined(now, sent, subscription, response),
             ErrorCode::MEMBER_ID_REQUIRED => {
@@ -141,8 +151,8 @@ impl Classic {
             }
             ErrorCode::UNKNOWN_MEMBER_ID => self.lose_membership(now, LostReason::UnknownMember, reason),
             ErrorCode::FENCED_INSTANCE_ID => self.fenced(),
-            _ if self.is_another_coordinator(error) => {
-                self.lose_coordinator(now);
+            _ if is_another_coordinator(error) => {
+                self.search_again(now);
                 self.rejoin(now, None, reason);
             }
             // Also a coordinator that could not write the group down in time.
@@ -204,8 +214,8 @@ impl Classic {
             }
             ErrorCode::UNKNOWN_MEMBER_ID => self.lose_membership(now, LostReason::UnknownMember, reason),
             ErrorCode::FENCED_INSTANCE_ID => self.fenced(),
-            _ if self.is_another_coordinator(error) => {
-                self.lose_coordinator(now);
+            _ if is_another_coordinator(error) => {
+                self.search_again(now);
                 self.rejoin(now, None, reason);
             }
             _ if is_temporary(error) => self.rejoin_after_pause(now, reason),
@@ -301,13 +311,8 @@ impl Classic {
     }
 
     fn unanswered(&mut self, now: Instant, api: GroupApi, failed: CallFailed) {
-        self.lose_coordinator(now);
-        // Otherwise a coordinator that was lost before this answer has been rejoined already.
+        self.search_again(now);
         self.rejoin(now, None, JoinReason::Unanswered { api, failed });
-    }
-
-    fn is_another_coordinator(&self, error: ErrorCode) -> bool {
-        matches!(error, ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE)
     }
 
     fn unsupported(&mut self, api: GroupApi) {
@@ -333,6 +338,11 @@ impl Classic {
         };
         self.fail(LostReason::Fatal, error);
     }
+}
+
+/// The coordinator is another broker, or none at the moment.
+pub(super) fn is_another_coordinator(error: ErrorCode) -> bool {
+    matches!(error, ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE)
 }
 
 /// Worth another try after a pause. UNKNOWN_SERVER_ERROR is what a broker says that stumbled.

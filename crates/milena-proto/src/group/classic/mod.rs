@@ -114,7 +114,7 @@ impl Classic {
     }
 
     pub(super) fn handle_commit_refused(&mut self, now: Instant, generation: Generation, error: ErrorCode) {
-        if matches!(error, ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE) {
+        if answers::is_another_coordinator(error) {
             return self.lose_coordinator(now);
         }
         let ours = self.identity.generation == Some(generation);
@@ -179,6 +179,10 @@ impl Classic {
     /// Joins (again), as soon as what must go before is revoked: everything if eager, what is no longer subscribed to if
     /// cooperative (`onJoinPrepare`).
     fn rejoin(&mut self, now: Instant, not_before: Option<Instant>, reason: JoinReason) {
+        debug_assert!(
+            self.owned.is_empty() || !matches!(self.state, State::Revoking(_)),
+            "one revoke at a time"
+        );
         let going: BTreeSet<_> = if self.settings.is_cooperative() {
             self.owned
                 .iter()
@@ -278,14 +282,11 @@ impl Classic {
         GroupError::Unauthorized { group_id: self.settings.group_id.clone() }
     }
 
-    /// Looks for the coordinator again, as the member that we are. What it owed us is void.
+    /// Looks for the coordinator again, as the member that we are. What the old one owes us is void.
     fn lose_coordinator(&mut self, now: Instant) {
-        if self.search.found().is_none() {
+        if !self.search_again(now) {
             return;
         }
-        self.search.lose(now);
-        self.events.push_back(GroupEvent::CoordinatorLost);
-        self.heartbeat.abandon(now);
         match &self.state {
             State::Joining(Joining::Asked { id, .. }) => {
                 self.abandoned_join = Some(*id).filter(|_| self.identity.member_id.is_empty());
@@ -298,6 +299,17 @@ impl Classic {
             State::Leaving(Leaving { asked: Some(_), .. }) => self.departed(now),
             _ => {}
         }
+    }
+
+    /// Says whether the coordinator was known until here.
+    fn search_again(&mut self, now: Instant) -> bool {
+        if self.search.found().is_none() || matches!(self.state, State::Left | State::Failed) {
+            return false;
+        }
+        self.search.lose(now);
+        self.heartbeat.abandon(now);
+        self.events.push_back(GroupEvent::CoordinatorLost);
+        true
     }
 
     /// Leaves, as soon as what we have is revoked.
