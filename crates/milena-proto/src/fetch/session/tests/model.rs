@@ -275,7 +275,10 @@ impl World {
         let theirs: BTreeMap<_, _> = fetched.into_iter().map(|(at, cached)| (at, cached.offset)).collect();
         assert_eq!(ours, theirs);
         assert_eq!(self.session.len(), ours.len());
-        assert!(self.session.names.len() <= self.session.topics.len(), "names of topics that left are forgotten");
+        assert!(
+            self.session.names.len() <= self.session.topics.len(),
+            "names of topics that left are forgotten"
+        );
     }
 }
 
