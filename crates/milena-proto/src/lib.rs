@@ -15,5 +15,6 @@ pub mod fetch;
 pub mod group;
 pub mod offsets;
 pub mod position;
+pub mod produce;
 pub mod types;
 pub mod wire;

@@ -1,0 +1,5 @@
+mod batching;
+mod idempotence;
+mod model;
+mod retries;
+mod script;
