@@ -65,7 +65,7 @@ pub struct MetadataCall {
 
 #[derive(Debug)]
 enum State {
-    /// Ask at `due`, and not before `not_before` even if somebody wants it sooner.
+    /// Ask at `due`, and not before `not_before` even if somebody wants it sooner. `urgent` after an error, here or elsewhere.
     Waiting { due: Instant, not_before: Instant, urgent: bool },
     /// The answer is under way; `again` if somebody wants another one since.
     Asking { call: MetadataCall, urgent: bool, again: bool },
@@ -93,9 +93,15 @@ impl MetadataRefresh {
 
     /// Which topics are of interest from here on. Asks at once if it is other ones than before.
     pub fn want(&mut self, now: Instant, asked: Asked) {
-        if self.wanted != asked {
-            self.wanted = asked;
-            self.hurry(now, false);
+        if self.wanted == asked {
+            return;
+        }
+        self.wanted = asked;
+        match &mut self.state {
+            // Pauses are for failures and for repeated questions; this is another question.
+            State::Waiting { due, not_before, urgent: false } => (*due, *not_before) = (now, now),
+            State::Waiting { due, .. } => *due = now.min(*due),
+            State::Asking { again, .. } => *again = true,
         }
     }
 
@@ -106,7 +112,10 @@ impl MetadataRefresh {
 
     /// An answer somewhere shows that what is known is out of date: asks as soon as the pauses allow.
     pub fn refresh_soon(&mut self, now: Instant) {
-        self.hurry(now, true);
+        match &mut self.state {
+            State::Waiting { due, urgent, .. } => (*due, *urgent) = (now.min(*due), true),
+            State::Asking { again, .. } => *again = true,
+        }
     }
 
     /// The request to make now, if any.
@@ -170,16 +179,6 @@ impl MetadataRefresh {
         match self.state {
             State::Waiting { due, not_before, .. } => Some(due.max(not_before)),
             State::Asking { .. } => None,
-        }
-    }
-
-    fn hurry(&mut self, now: Instant, because_of_an_error: bool) {
-        match &mut self.state {
-            State::Waiting { due, urgent, .. } => {
-                *due = (*due).min(now);
-                *urgent |= because_of_an_error;
-            }
-            State::Asking { again, .. } => *again = true,
         }
     }
 
