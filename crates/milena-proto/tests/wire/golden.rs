@@ -1,7 +1,7 @@
 //! Every version of every API in conversation with real brokers, recorded under `testdata/wire`.
 //!
 //! The same script asks a living broker, which records the answers, and reads the recording: there the requests must be
-//! the same bytes again, and the answers must say the same.
+//! the same bytes again, and the answers must say the same. Sockets and waiting are only `record`'s, never the crate's.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -137,6 +137,7 @@ impl Script {
                 return answer;
             }
             if matches!(self.peer, Peer::Live(_)) {
+                #[allow(clippy::disallowed_methods)]
                 std::thread::sleep(std::time::Duration::from_millis(200));
             }
         }

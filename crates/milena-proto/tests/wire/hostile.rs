@@ -9,7 +9,7 @@ use kafka_protocol::protocol::StrBytes;
 use milena_proto::types::{BrokerId, TopicId};
 use milena_proto::wire::*;
 
-use crate::answers::{Answer, decode, encode};
+use crate::answers::{decode, encode};
 
 fn text(text: &'static str) -> StrBytes {
     StrBytes::from_static_str(text)
@@ -338,11 +338,4 @@ fn a_known_tag_that_lies_about_its_size_is_refused() {
         changed[at] = size;
         assert!(decode::<FetchRequest>(13, changed.freeze()).is_err(), "{size}");
     }
-}
-
-/// The trait is only for the tests above; its newest version is that of this crate.
-#[test]
-fn their_versions_never_run_ahead() {
-    assert_eq!(<ListOffsetsRequest as Answer>::their_version(11), 10);
-    assert_eq!(<FetchRequest as Answer>::their_version(18), 18);
 }

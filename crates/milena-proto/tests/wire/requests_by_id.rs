@@ -1,7 +1,7 @@
 //! OffsetCommit and OffsetFetch 10, which `kafka-protocol` does not know.
 //!
 //! They are version 9 with a topic's id in the place of its name. A name of 15 bytes takes 16 on the wire, as an id does: so
-//! with the id that such a name looks like, both versions are the same bytes. `golden` compares with Java's bytes.
+//! with the id that such a name looks like, both versions are the same bytes. In `golden` a real broker understands them.
 
 use bytes::{Bytes, BytesMut};
 use milena_proto::types::{Generation, TopicId, TopicName};

@@ -54,10 +54,11 @@ impl Response for ApiVersionsResponse {
     /// `ApiVersionsResponse.parse` expects it.
     fn decode(version: i16, body: Bytes) -> Result<Self, DecodeError> {
         let refused = body.starts_with(&ErrorCode::UNSUPPORTED_VERSION.0.to_be_bytes());
-        if refused && version != 0 {
-            if let Ok(answer) = decode(0, body.clone()) {
-                return Ok(answer);
-            }
+        if refused
+            && version != 0
+            && let Ok(answer) = decode(0, body.clone())
+        {
+            return Ok(answer);
         }
         decode(version, body)
     }
