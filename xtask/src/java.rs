@@ -43,7 +43,10 @@ pub fn command(sources: Sources, version: Version, class: &str) -> Result<Comman
     path.push(":");
     path.push(libs.join("*"));
     let mut command = Command::new(java());
+    // Java's clients before 4.0 log through log4j 1, which complains without this.
+    let log4j = crate::root().join("tests").join("java").join("log4j.properties");
     command
+        .arg(format!("-Dlog4j.configuration=file:{}", log4j.display()))
         .args([
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",

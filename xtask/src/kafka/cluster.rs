@@ -13,6 +13,7 @@ use super::config::{self, Ports};
 use super::options::Options;
 use super::ports::{self, Port};
 use super::process::{Janitor, Leash, Process, Signal, gist};
+use super::warm::Start;
 use super::{Version, jars, raw};
 use crate::cache;
 use crate::error::{Context, Error, Result};
@@ -38,6 +39,7 @@ pub struct Kafka {
     zookeeper: Option<Process>,
     janitor: Option<Janitor>,
     leash: Leash,
+    start: Start,
     _reserved: Vec<Port>,
 }
 
@@ -54,15 +56,24 @@ impl Kafka {
     /// # Errors
     /// Java or Maven is missing, or a node ends or does not answer in time; the error shows the end of that node's log.
     pub fn start(options: Options) -> Result<Kafka> {
-        Kafka::start_on(options, Leash::Held)
+        let libs = jars::broker(options.version)?;
+        let start = Start::warm(options.version, &libs)?;
+        Kafka::start_on(options, Leash::Held, start)
     }
 
     /// Like [`Kafka::start`], but the processes live on after [`Kafka::let_go`].
     pub(crate) fn start_loose(options: Options) -> Result<Kafka> {
-        Kafka::start_on(options, Leash::Loose)
+        let libs = jars::broker(options.version)?;
+        let start = Start::warm(options.version, &libs)?;
+        Kafka::start_on(options, Leash::Loose, start)
     }
 
-    fn start_on(options: Options, leash: Leash) -> Result<Kafka> {
+    /// The first start of a version, which leaves in a directory what makes later ones quick.
+    pub(super) fn train(options: Options, directory: &Path) -> Result<Kafka> {
+        Kafka::start_on(options, Leash::Held, Start::Cold(directory.to_owned()))
+    }
+
+    fn start_on(options: Options, leash: Leash, start: Start) -> Result<Kafka> {
         let libs = jars::broker(options.version)?;
         let root = cache::temporary("kafka")?;
         let keep = leash == Leash::Loose || std::env::var_os("MILENA_KEEP").is_some();
@@ -80,6 +91,7 @@ impl Kafka {
             zookeeper: None,
             janitor,
             leash,
+            start,
             _reserved: Vec::new(),
         };
         let zookeeper = if kafka.options.version.is_kraft() {
@@ -387,6 +399,10 @@ impl Kafka {
         let cluster = format!("milena{:09x}{:06x}A", process::id(), number);
         let mut running = Vec::new();
         for ports in &self.ports {
+            let data = self.data_dir(ports.node);
+            if self.options.format.is_empty() && self.start.format(&data, ports.node, &cluster)? {
+                continue;
+            }
             let mut command = self.tool("kafka.tools.StorageTool");
             command.args(["format", "--ignore-formatted", "-t", &cluster, "-c"]);
             command.arg(self.directory(ports.node).join("server.properties")).args(&self.options.format);
@@ -410,6 +426,7 @@ impl Kafka {
         let heap = self.options.heap_mib.unwrap_or(if self.options.nodes == 1 { 512 } else { 384 });
         let mut command: Vec<OsString> = vec![java(), format!("-Xmx{heap}m").into()];
         command.extend(self.options.jvm.iter().map(OsString::from));
+        command.extend(self.start.arguments());
         command.push(log4j_argument(&node.directory));
         command.extend(["-cp".into(), class_path(&self.libs), "kafka.Kafka".into()]);
         command.push(node.directory.join("server.properties").into());

@@ -9,7 +9,7 @@ use crate::cache;
 use crate::error::{Context, Error, Result};
 
 /// Raise it when a recipe below changes, so that caches made by the old one are not used.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 
 /// The directory that holds the jars of the broker and its tools, fetched at the first call.
 ///
@@ -25,8 +25,8 @@ pub fn broker(version: Version) -> Result<PathBuf> {
         // The 3.4 client cannot resolve hosts on Java 14 and later.
         artifacts.push("org.apache.zookeeper:zookeeper:3.5.9".to_owned());
     }
-    if version >= Version(4, 0, 0) || version < Version(2, 4, 0) {
-        // These bring no binding along, and without one a broker that does not start says nothing.
+    if version >= Version(4, 0, 0) {
+        // It brings no binding along, and without one a broker that does not start says nothing.
         artifacts.push("org.slf4j:slf4j-simple:1.7.36".to_owned());
     }
     fetch(&format!("kafka-{version}"), &artifacts)

@@ -22,6 +22,7 @@ mod ports;
 mod process;
 mod raw;
 mod version;
+mod warm;
 
 pub use cluster::{Kafka, java, missing};
 pub use options::{Advertise, Options};
