@@ -79,6 +79,12 @@ impl Batch {
         self.acks.range(self.fetched.acks(), offsets)
     }
 
+    /// Gives back what will not be handled after all, from `offset` to the end: commits never pass it, and a drain does
+    /// not wait for it. Whoever reads the partition next begins there.
+    pub fn abandon(&self, offset: i64) {
+        self.fetched.acks().abandon(offset);
+    }
+
     pub(crate) fn into_parts(self) -> (FetchedBatch, Acks, i64) {
         (self.fetched, self.acks, self.until)
     }

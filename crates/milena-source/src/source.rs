@@ -1,5 +1,6 @@
 //! The source itself: what is built once, and handed around.
 
+use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -171,5 +172,11 @@ impl Source {
             Some(partition) => Err(Error::not_drained(&partition, deadline)),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("counters", &self.counters()).finish_non_exhaustive()
     }
 }
