@@ -99,6 +99,8 @@ mod tests {
         assert!(choice.handle_preferred(now, LEADER, LEADER, NEAR, LEASE));
         assert!(!choice.handle_preferred(now, NEAR, LEADER, LEADER, LEASE));
         assert_eq!(choice.choose(now, LEADER), LEADER);
+        assert!(!choice.handle_preferred(now, NEAR, LEADER, BrokerId(3), LEASE));
+        assert_eq!(choice.choose(now, LEADER), LEADER);
         assert!(!choice.handle_preferred(now, LEADER, LEADER, NEAR, LEASE));
         // A leader that knows better is followed all the same: it sends no records itself.
         assert_eq!(choice.choose(now, LEADER), NEAR);

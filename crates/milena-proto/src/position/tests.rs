@@ -521,6 +521,18 @@ fn a_broker_that_cannot_validate_is_read_from_as_ever() {
         // The next leader may be able to.
         .leader_moves(7)
         .asks(epoch_end(5, 40));
+    // Where nothing can be validated, the epoch may be what the broker stumbles over.
+    Script::reading(40, Reset::Latest)
+        .leader_moves(6)
+        .asks(epoch_end(5, 40))
+        .epoch_fails(CallFailed::Unsupported)
+        .out_of_range(-1)
+        .asks(EARLIEST)
+        .listed(0)
+        .asks(LATEST)
+        .listed(50)
+        .pauses()
+        .fetches(40, None);
 }
 
 #[test]

@@ -168,6 +168,20 @@ fn who_failed_least_recently_is_asked_and_the_bootstrap_list_in_turn() {
 }
 
 #[test]
+fn who_answers_again_is_as_good_as_new() {
+    let mut script = Script::started();
+    for target in [at(1), at(2), at(3), Target::Bootstrap(1), Target::Bootstrap(0)] {
+        script.hurry().pauses().asks(target).fails();
+    }
+    let four = MetadataResponse { brokers: vec![broker(1), broker(4)], ..answer(vec![]) };
+    script.pauses().asks(at(1));
+    script.answered_with(&four).unwrap();
+    script.hurry().pauses().asks(at(4));
+    script.answered_with(&four).unwrap();
+    script.hurry().pauses().asks(at(1));
+}
+
+#[test]
 fn brokers_that_left_are_not_asked() {
     let mut script = Script::started();
     let two = MetadataResponse { brokers: vec![broker(2), broker(3)], ..answer(vec![]) };
