@@ -55,7 +55,7 @@ impl AckMap {
         match self {
             Self::Dense(marks) => {
                 let rest = part(marks, from..u64::MAX);
-                let finished = rest.iter().position(|mark| is_open(mark)).unwrap_or(rest.len());
+                let finished = rest.iter().position(is_open).unwrap_or(rest.len());
                 from.saturating_add(finished as u64)
             }
             Self::Sparse(intervals) => lock(intervals).first_open(from),

@@ -30,7 +30,8 @@ pub enum Undeliverable {
     /// The epoch ended: drop the data.
     #[error("the assignment epoch has ended: {0}")]
     Fenced(FenceReason),
-    /// [`RANGES_MAX`] ranges wait for acks: keep the data, stop fetching the partition, try again when acks have come.
+    /// [`RANGES_MAX`] ranges wait for acks: keep the data, stop fetching the partition, try again when acks have come. What
+    /// lies behind it is refused until then.
     #[error("{RANGES_MAX} delivered batches wait for their acks")]
     Full,
 }
@@ -56,6 +57,8 @@ struct Ranges {
     next: i64,
     /// In the order of their offsets; disjoint.
     pending: VecDeque<Pending>,
+    /// Where the batch begins that was refused as [`Undeliverable::Full`] and has not been handed out since.
+    owed: Option<i64>,
     /// At this length finished ranges are looked for behind the front.
     sweep_at: usize,
 }
@@ -88,6 +91,7 @@ impl Tracker {
             done: Mark { offset: start, leader_epoch: None },
             next: start,
             pending: VecDeque::new(),
+            owed: None,
             sweep_at: SWEEP_MIN,
         };
         Self { stamp, ranges: Mutex::new(ranges) }
@@ -116,10 +120,12 @@ impl Tracker {
         if ranges.pending.len() >= ranges.sweep_at {
             ranges.sweep();
         }
-        if ranges.pending.len() >= RANGES_MAX {
+        let base = (*offsets.start()).max(ranges.next);
+        let owed = *ranges.owed.get_or_insert(base);
+        if ranges.pending.len() >= RANGES_MAX || base > owed {
             return Err(Undeliverable::Full);
         }
-        let base = (*offsets.start()).max(ranges.next);
+        ranges.owed = None;
         // The very last offset of an i64 has no next one, and is never reached.
         let end = offsets.end().saturating_add(1).max(base);
         let range = AckRange::new(self.stamp.clone(), base..end, records, leader_epoch);
@@ -132,10 +138,11 @@ impl Tracker {
     }
 
     /// Passes over offsets below `next_offset` that hold nothing to deliver: a batch of control records, an empty batch, a
-    /// skipped one. `leader_epoch` is that batch's. Going back is no progress, and ignored.
+    /// skipped one. `leader_epoch` is that batch's. Going back is no progress, and ignored; so is everything once a batch
+    /// was refused, since a commit would pass what nobody got.
     pub fn advance_to(&self, next_offset: i64, leader_epoch: Option<LeaderEpoch>) {
         let mut ranges = self.lock();
-        if next_offset <= ranges.next {
+        if next_offset <= ranges.next || ranges.owed.is_some() || !self.stamp.may_deliver() {
             return;
         }
         ranges.next = next_offset;

@@ -121,7 +121,7 @@ impl Committer {
     }
 
     /// An offset may be committed. Offered again it changes nothing, so a caller may ask its trackers as often as it
-    /// likes. Inside an epoch the highest offset wins; an offset of an epoch that ended is fenced at once. After
+    /// likes. Inside an epoch the highest offset wins; an offset of an epoch that ended is fenced at once, every time. After
     /// [`CommitEvent::Failed`] the same offset is taken again after a pause, and no more if the partition is being given
     /// up.
     pub fn handle_committable(

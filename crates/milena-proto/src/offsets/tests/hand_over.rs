@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::script::{INTERVAL, Script, committed, fenced, partition};
+use super::script::{INTERVAL, Script, committed, fenced, partition, superseded};
 use crate::assignments::FenceReason;
 use crate::offsets::CommitEvent;
 use crate::types::CallFailed;
@@ -86,6 +86,20 @@ fn a_commit_under_way_whose_answer_is_lost_after_the_hand_over_is_unknown() {
         ]);
         script.hours_pass().sends_nothing();
     }
+}
+
+/// The coordinator wrote it, and gave up waiting for its replicas.
+#[test]
+fn a_commit_under_way_that_timed_out_at_the_coordinator_is_unknown_after_the_hand_over() {
+    let mut script = Script::new();
+    let stamp = script.assign(0);
+    script.commit(&stamp, 5).hours_pass().sends(&[(0, 5)]).refuses(ErrorCode::REQUEST_TIMED_OUT);
+    script.commit(&stamp, 4).hours_pass().sends(&[(0, 5)]).end(0, FenceReason::Revoked);
+    script.refuses(ErrorCode::REQUEST_TIMED_OUT);
+    script.emits(&[
+        superseded(&stamp, 4, 5),
+        CommitEvent::Unknown { partition: partition(0), epoch: stamp.epoch(), offset: 5 },
+    ]);
 }
 
 /// As above, but nobody told the committer that the epoch has ended: assignments know.

@@ -331,7 +331,7 @@ impl World {
             return None;
         }
         let current = self.owned.values().nth(epoch.index(self.owned.len().max(1)));
-        if epoch.index(1024) % 4 != 0 && current.is_some() {
+        if !epoch.index(1024).is_multiple_of(4) && current.is_some() {
             return current.copied();
         }
         Some(epoch.index(self.epochs.len()))

@@ -170,6 +170,8 @@ fn nothing_is_delivered_while_draining_or_after() {
     let refused = tracker.deliver(5..=9, 5, None).map(|_| ());
     assert_eq!(refused, Err(Undeliverable::Draining));
     assert_eq!(range.ack_all(), Ack::Accepted);
+    // A control batch behind the refused one: to pass it would be to commit what nobody got.
+    tracker.advance_to(11, Some(LeaderEpoch(1)));
     assert_eq!(committable(&tracker), Some((5, 1)));
     assignments.revoke(&partition(0));
     let refused = tracker.deliver(5..=9, 5, None).map(|_| ());
@@ -260,7 +262,13 @@ fn an_application_that_acknowledges_nothing_is_given_no_more() {
     assert_eq!(tracker.deliver(many..=many, 1, None).map(|_| ()), Err(Undeliverable::Full));
     assert_eq!(tracker.position(), many, "nothing is lost");
     assert_eq!(first.ack(0), Ack::Accepted);
+    // What was refused comes first; the gap is none that compaction made.
+    assert_eq!(tracker.deliver(many + 1..=many + 1, 1, None).map(|_| ()), Err(Undeliverable::Full));
+    tracker.advance_to(many + 2, None);
+    assert_eq!(tracker.position(), many);
     assert!(tracker.deliver(many..=many, 1, None).is_ok());
+    tracker.advance_to(many + 2, None);
+    assert_eq!(tracker.position(), many + 2);
 }
 
 #[test]
@@ -315,11 +323,13 @@ fn op() -> impl Strategy<Value = Op> {
 /// What a tracker should say, in the plainest way.
 #[derive(Default)]
 struct Naive {
-    /// (offsets, leader epoch, finished, first abandoned), and what was passed over after it.
-    batches: Vec<(AckRange, BTreeSet<i64>, i64, (i64, i32))>,
+    batches: Vec<NaiveBatch>,
     /// What was passed over before the first.
     start: (i64, i32),
 }
+
+/// The range, what of it is finished, the first abandoned offset, and (offset, leader epoch) once all of it is finished.
+type NaiveBatch = (AckRange, BTreeSet<i64>, i64, (i64, i32));
 
 impl Naive {
     fn committable(&self) -> (i64, i32) {
