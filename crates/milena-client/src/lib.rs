@@ -17,7 +17,10 @@ mod net;
 mod offsets;
 mod producer;
 
-pub use admin::OffsetSpec;
+pub use admin::{
+    BrokerDescription, ClusterDescription, CommittedOffset, GroupDescription, GroupListing, MemberDescription,
+    NewTopic, OffsetSpec, PartitionDescription, TopicDescription,
+};
 pub use budget::{Budget, Credit};
 pub use client::Client;
 pub use consumer::{Event, LogEnds};

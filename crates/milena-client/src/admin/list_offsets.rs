@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::join_all;
 use proto::types::{BrokerId, IsolationLevel, TopicName, TopicPartition};
 use proto::wire::{
     EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse,
     ListOffsetsTopic,
 };
 
+use crate::admin::Wanted;
 use crate::client::Client;
+use crate::clock;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which offset of a partition is asked for.
@@ -20,6 +23,8 @@ pub enum OffsetSpec {
     Latest,
     /// The first record that is not older, in milliseconds since 1970.
     Timestamp(i64),
+    /// The record with the greatest timestamp (KIP-734), for brokers from 3.0 on.
+    MaxTimestamp,
 }
 
 impl OffsetSpec {
@@ -29,6 +34,7 @@ impl OffsetSpec {
             Self::Latest => LATEST_TIMESTAMP,
             // Below 0 are names for special offsets.
             Self::Timestamp(ms) => ms.max(0),
+            Self::MaxTimestamp => -3,
         }
     }
 }
@@ -49,10 +55,9 @@ impl Client {
         topics: impl IntoIterator<Item = TopicName>,
     ) -> Result<Vec<TopicPartition>> {
         let topics: BTreeSet<TopicName> = topics.into_iter().collect();
-        let interest = self.metadata().interest();
-        self.metadata().want(&interest, topics.clone());
-        let known = self.metadata().await_topics(&topics, self.config().request_timeout()).await;
-        let partitions = self.metadata().view(|view| {
+        let _wanted = Wanted::new(self.metadata(), topics.clone());
+        self.metadata().await_topics(&topics, self.config().request_timeout()).await?;
+        Ok(self.metadata().view(|view| {
             let of = |name: &TopicName| {
                 let count = view.partition_count(name).unwrap_or(0);
                 (0..i32::try_from(count).unwrap_or(i32::MAX))
@@ -60,16 +65,15 @@ impl Client {
                     .collect::<Vec<_>>()
             };
             topics.iter().flat_map(of).collect()
-        });
-        self.metadata().want(&interest, BTreeSet::new());
-        known.map(|()| partitions)
+        }))
     }
 
-    /// Looks up an offset of each partition at its leader; -1 where no record is that late. Tries again, with growing pauses,
-    /// until all leaders have answered or the request timeout has passed.
+    /// Looks up an offset of each partition at its leader; -1 where no record is that late. Tries again, with growing
+    /// pauses, until all leaders have answered or the request timeout has passed.
     ///
     /// # Errors
-    /// The first partition that no leader would answer for.
+    /// A topic does not exist, or a leader refuses for good; otherwise the first partition that no leader answered for in
+    /// time, among them one that does not exist.
     ///
     /// # Cancel safety
     /// Only reads.
@@ -79,50 +83,56 @@ impl Client {
         spec: OffsetSpec,
         isolation: IsolationLevel,
     ) -> Result<BTreeMap<TopicPartition, i64>> {
-        let partitions: BTreeSet<TopicPartition> = partitions.into_iter().collect();
-        self.partitions_of(partitions.iter().map(|tp| tp.topic.clone())).await?;
-        let found = std::sync::Mutex::new(BTreeMap::new());
-        self.retrying(|| async {
-            let missing: Vec<TopicPartition> = {
-                let found = found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                partitions.iter().filter(|tp| !found.contains_key(*tp)).cloned().collect()
-            };
-            let mut failure = None;
-            for (leader, asked) in self.by_leader(&missing).await? {
-                let answer = self.call_broker(leader, &request(&asked, spec, isolation)).await;
-                for tp in asked {
-                    match answer.as_ref().map_err(Error::clone).and_then(|answer| offset_in(answer, &tp)) {
-                        Ok(offset) => {
-                            found
-                                .lock()
-                                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                                .insert(tp, offset);
-                        }
-                        Err(error) => failure = Some(error.at(&tp).doing("looking up an offset")),
-                    }
-                }
+        let mut missing: BTreeSet<TopicPartition> = partitions.into_iter().collect();
+        let topics: BTreeSet<TopicName> = missing.iter().map(|tp| tp.topic.clone()).collect();
+        let _wanted = Wanted::new(self.metadata(), topics.clone());
+        self.metadata().await_topics(&topics, self.config().request_timeout()).await?;
+        let deadline = clock::now() + self.config().request_timeout();
+        let mut backoff = self.backoff();
+        let mut found = BTreeMap::new();
+        loop {
+            let failure = self.ask_leaders(&missing, spec, isolation, &mut found).await;
+            missing.retain(|tp| !found.contains_key(tp));
+            let Some(error) = failure else { return Ok(found) };
+            let pause = backoff.next_delay();
+            if !error.is_retriable() || clock::now() + pause >= deadline {
+                return Err(error.doing("looking up an offset"));
             }
-            match failure {
-                None => Ok(()),
-                Some(error) => {
-                    self.metadata().refresh_soon();
-                    Err(error)
-                }
-            }
-        })
-        .await?;
-        Ok(found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+            self.metadata().refresh_soon();
+            tokio::time::sleep(pause).await;
+        }
     }
 
-    async fn by_leader(
+    /// Asks all leaders once. The failure that counts most, if there was one: one that does not pass, or else the first.
+    async fn ask_leaders(
         &self,
-        partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<BrokerId, Vec<TopicPartition>>> {
+        partitions: &BTreeSet<TopicPartition>,
+        spec: OffsetSpec,
+        isolation: IsolationLevel,
+        found: &mut BTreeMap<TopicPartition, i64>,
+    ) -> Option<Error> {
         let mut leaders: BTreeMap<BrokerId, Vec<TopicPartition>> = BTreeMap::new();
+        let mut failures = Vec::new();
         for tp in partitions {
-            leaders.entry(self.metadata().leader(tp).await?).or_default().push(tp.clone());
+            match self.metadata().leader(tp).await {
+                Ok(leader) => leaders.entry(leader).or_default().push(tp.clone()),
+                Err(error) => failures.push(error),
+            }
         }
-        Ok(leaders)
+        let calls = leaders.into_iter().map(|(leader, asked)| async move {
+            let answer = self.call_broker(leader, &request(&asked, spec, isolation)).await;
+            (asked, answer)
+        });
+        for (asked, answer) in join_all(calls).await {
+            for tp in asked {
+                match answer.as_ref().map_err(Error::clone).and_then(|answer| offset_in(answer, &tp)) {
+                    Ok(offset) => _ = found.insert(tp, offset),
+                    Err(error) => failures.push(error.at(&tp)),
+                }
+            }
+        }
+        let fatal = failures.iter().position(Error::is_fatal).unwrap_or(0);
+        failures.into_iter().nth(fatal)
     }
 }
 

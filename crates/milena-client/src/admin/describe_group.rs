@@ -1,0 +1,107 @@
+//! Who is in a group, and who reads what.
+
+use proto::group::consumer_protocol::{Assignment, PROTOCOL_TYPE, Subscription};
+use proto::types::{TopicName, TopicPartition};
+use proto::wire::{DescribeGroupsRequest, DescribedGroup, DescribedMember, ErrorCode};
+
+use crate::client::Client;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A classic group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct GroupDescription {
+    /// Its id.
+    pub group: String,
+    /// `Empty`, `PreparingRebalance`, `CompletingRebalance` or `Stable`.
+    pub state: String,
+    /// `consumer` for consumers.
+    pub protocol_type: String,
+    /// The assignor that its members agreed on; empty while there is none.
+    pub protocol: String,
+    /// Its members, in the coordinator's order.
+    pub members: Vec<MemberDescription>,
+}
+
+/// A member of a group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct MemberDescription {
+    /// Its id.
+    pub member_id: String,
+    /// Its `group.instance.id`, if it is a static member.
+    pub group_instance_id: Option<String>,
+    /// Its `client.id`.
+    pub client_id: String,
+    /// Where it connects from.
+    pub client_host: String,
+    /// The topics it subscribes to. `None` while the group rebalances, when its coordinator shows none, and in groups that
+    /// are not of consumers.
+    pub subscription: Option<Vec<TopicName>>,
+    /// The partitions it reads; `None` as above.
+    pub assignment: Option<Vec<TopicPartition>>,
+}
+
+impl Client {
+    /// Describes a classic group.
+    ///
+    /// # Errors
+    /// GROUP_ID_NOT_FOUND if there is no such group, or if it is one of KIP-848, which this call of the protocol does not
+    /// show; or its coordinator did not answer in time.
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub async fn describe_group(&self, group: &str) -> Result<GroupDescription> {
+        let request = DescribeGroupsRequest { groups: vec![group.to_owned()] };
+        let described = self.call_coordinator(group, &request, |answer| {
+            let found = answer.groups.into_iter().find(|described| described.group_id == group);
+            let missing = || Error::new(ErrorKind::Malformed).message("the answer leaves the group out");
+            read(found.ok_or_else(missing)?)
+        });
+        described.await.map_err(|error| error.doing("describing a group"))
+    }
+}
+
+fn read(described: DescribedGroup) -> Result<GroupDescription> {
+    if !described.error.is_ok() {
+        let error = Error::broker(described.error);
+        return Err(match described.error_message {
+            Some(message) => error.message(message),
+            None => error,
+        });
+    }
+    // Before 4.0 (KIP-1043) a group that does not exist is one that is dead.
+    if described.state == "Dead" {
+        return Err(Error::broker(ErrorCode::GROUP_ID_NOT_FOUND));
+    }
+    let consumers = described.protocol_type == PROTOCOL_TYPE;
+    Ok(GroupDescription {
+        group: described.group_id,
+        state: described.state,
+        protocol_type: described.protocol_type,
+        protocol: described.protocol,
+        members: described.members.into_iter().map(|described| member(described, consumers)).collect(),
+    })
+}
+
+fn member(member: DescribedMember, is_consumer: bool) -> MemberDescription {
+    let DescribedMember { member_id, group_instance_id, client_id, client_host, metadata, assignment } =
+        member;
+    let unread = |error: &proto::wire::DecodeError| {
+        tracing::warn!(%member_id, %error, "what a member says of itself cannot be read");
+    };
+    let subscription = (is_consumer && !metadata.is_empty())
+        .then(|| Subscription::decode(metadata).inspect_err(unread).ok())
+        .flatten();
+    let assignment = (is_consumer && !assignment.is_empty())
+        .then(|| Assignment::decode(assignment).inspect_err(unread).ok())
+        .flatten();
+    MemberDescription {
+        group_instance_id,
+        client_id,
+        client_host,
+        subscription: subscription.map(|subscription| subscription.topics),
+        assignment: assignment.map(|assignment| assignment.partitions),
+        member_id,
+    }
+}
