@@ -31,8 +31,10 @@ pub(crate) struct Inner {
 /// What a connection is for. Requests that may be held by the broker must not delay those that may not wait.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Purpose {
-    /// Metadata, offsets, administration, producing.
+    /// Metadata, offsets, administration.
     General,
+    /// Producing: with `acks=all` a leader holds its answer, and all requests behind it, until its followers have come.
+    Produce,
     /// Heartbeats, commits, leaving.
     Coordination,
     /// JoinGroup and SyncGroup: held by the coordinator until the group has rejoined.

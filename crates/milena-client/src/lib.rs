@@ -27,6 +27,7 @@ pub use consumer::{Event, LogEnds};
 pub use error::{Error, ErrorKind, Result};
 pub use fetch::{MoveCause, Reset, Start};
 pub use net::{Connect, Connecting, Io, Tcp};
+pub use producer::{Delivery, Producer, ProducerRecord, RecordMetadata};
 pub use proto::assignments::{FenceReason, Stamp};
 pub use proto::offsets::{Ack as AckOutcome, AckRange};
 pub use proto::types::{

@@ -76,7 +76,7 @@ pub enum ProduceEvent {
 
 /// Why a batch was not delivered.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
-#[error("{why}; {}", if *.maybe_written { MAYBE } else { NOT })]
+#[error("{why}; {}", self.fate())]
 pub struct Undelivered {
     /// Why it was given up.
     pub why: Why,
@@ -84,8 +84,15 @@ pub struct Undelivered {
     pub maybe_written: bool,
 }
 
-const MAYBE: &str = "the record may have been written all the same";
-const NOT: &str = "the record was not written";
+impl Undelivered {
+    /// What it may have done, in words.
+    pub fn fate(&self) -> &'static str {
+        match self.maybe_written {
+            true => "the record may have been written all the same",
+            false => "the record was not written",
+        }
+    }
+}
 
 /// Why a batch was given up.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -101,6 +108,8 @@ pub enum Why {
     },
     /// All retries were used up, and the last one had no answer.
     Unanswered(CallFailed),
+    /// All retries were used up, and in the last one the leader could not be reached.
+    Unreachable,
     /// The delivery timeout passed.
     Expired {
         /// The timeout.
@@ -123,6 +132,8 @@ pub enum Setback {
     Answered(ErrorCode),
     /// There was no answer.
     Unanswered(CallFailed),
+    /// The leader could not be reached: nothing was sent.
+    Unreachable,
     /// Nobody leads the partition.
     NoLeader,
 }
@@ -135,6 +146,7 @@ impl fmt::Display for Why {
                 message.iter().try_for_each(|message| write!(f, ": {message}"))
             }
             Self::Unanswered(failed) => write!(f, "out of retries: {}", Setback::Unanswered(*failed)),
+            Self::Unreachable => write!(f, "out of retries: {}", Setback::Unreachable),
             Self::Expired { after, last } => {
                 write!(f, "not delivered within {after:?} (delivery.timeout.ms)")?;
                 last.iter().try_for_each(|last| write!(f, "; at last {last}"))
@@ -160,6 +172,7 @@ impl fmt::Display for Setback {
             Self::Unanswered(CallFailed::Malformed) => {
                 f.write_str("the answer was not what the protocol says")
             }
+            Self::Unreachable => f.write_str("the partition's leader could not be reached"),
             Self::NoLeader => f.write_str("nobody led the partition"),
         }
     }

@@ -19,12 +19,7 @@ impl Accumulator {
         id: RequestId,
         outcome: Result<&ProduceResponse, CallFailed>,
     ) {
-        let Some(request) = self.requests.remove(&id) else { return };
-        for tp in request.batches.keys() {
-            if let Some(queue) = self.queues.get_mut(tp).filter(|queue| queue.in_flight == Some(id)) {
-                queue.in_flight = None;
-            }
-        }
+        let Some(request) = self.returned(id) else { return };
         match outcome {
             Ok(answer) => {
                 let pause = Duration::from_millis(u64::try_from(answer.throttle_time_ms).unwrap_or(0));
@@ -54,13 +49,18 @@ impl Accumulator {
         }
     }
 
+    /// The broker of a [`ProduceCall::Produce`](crate::produce::ProduceCall::Produce) could not be reached: nothing was sent.
+    pub fn handle_unreachable(&mut self, now: Instant, id: RequestId) {
+        let Some(request) = self.returned(id) else { return };
+        for (tp, sent) in &request.batches {
+            self.again(now, tp, sent, Setback::Unreachable, Why::Unreachable);
+        }
+    }
+
     /// The batches of a call could not be built: nothing was sent.
     pub fn handle_build_failed(&mut self, id: RequestId, error: records::BuildError) {
-        let Some(request) = self.requests.remove(&id) else { return };
+        let Some(request) = self.returned(id) else { return };
         for (tp, sent) in &request.batches {
-            if let Some(queue) = self.queues.get_mut(tp) {
-                queue.in_flight = None;
-            }
             if self.is_first(tp, sent) {
                 self.fail(tp, Why::Build(error));
             }
@@ -91,7 +91,7 @@ impl Accumulator {
         let passes = match last {
             Setback::Answered(error) => error.is_retriable(),
             Setback::Unanswered(failed) => failed != CallFailed::Unsupported,
-            Setback::NoLeader => true,
+            Setback::Unreachable | Setback::NoLeader => true,
         };
         let not_before = Some(later(now, self.settings.retry_backoff));
         self.numbering = Numbering::Wanted { not_before, last: Some(last) };
@@ -199,16 +199,25 @@ impl Accumulator {
 
     /// Nobody knows what became of a try.
     fn unanswered(&mut self, now: Instant, tp: &TopicPartition, sent: &Sent, failed: CallFailed) {
+        if self.is_first(tp, sent)
+            && let Some(batch) = self.queues.get_mut(tp).and_then(|queue| queue.batches.front_mut())
+        {
+            batch.maybe_written = true;
+        }
+        self.again(now, tp, sent, Setback::Unanswered(failed), Why::Unanswered(failed));
+    }
+
+    /// Tries again, or fails if that was the last try.
+    fn again(&mut self, now: Instant, tp: &TopicPartition, sent: &Sent, setback: Setback, why: Why) {
         if !self.is_first(tp, sent) {
             return;
         }
         let Some(batch) = self.queues.get_mut(tp).and_then(|queue| queue.batches.front_mut()) else { return };
-        batch.maybe_written = true;
-        batch.setback = Some(Setback::Unanswered(failed));
+        batch.setback = Some(setback);
         if batch.tries <= self.settings.retries {
             self.retry(now, tp, sent);
         } else {
-            self.fail(tp, Why::Unanswered(failed));
+            self.fail(tp, why);
         }
     }
 
@@ -245,6 +254,18 @@ impl Accumulator {
         let undelivered = Undelivered { why, maybe_written: batch.maybe_written };
         self.events.push_back(ProduceEvent::Failed { batch: batch.id, undelivered });
         self.settle(tp);
+    }
+
+    /// Takes a request back: its partitions may be sent to again.
+    fn returned(&mut self, id: RequestId) -> Option<InFlight> {
+        let request = self.requests.remove(&id)?;
+        for tp in request.batches.keys() {
+            if let Some(queue) = self.queues.get_mut(tp) {
+                debug_assert_eq!(queue.in_flight, Some(id), "one batch of {tp} at a time");
+                queue.in_flight = None;
+            }
+        }
+        Some(request)
     }
 
     fn settle(&mut self, tp: &TopicPartition) {

@@ -27,6 +27,8 @@ enum Op {
     LoseAnswer,
     /// The request is lost.
     LoseRequest,
+    /// The broker could not be reached.
+    LoseBroker,
     /// The broker refuses it.
     Refuse(ErrorCode),
     /// The request is taken for lost, and arrives later.
@@ -56,6 +58,7 @@ fn op() -> impl Strategy<Value = Op> {
         6 => Just(Op::Answer),
         2 => Just(Op::LoseAnswer),
         2 => Just(Op::LoseRequest),
+        1 => Just(Op::LoseBroker),
         2 => refusals.prop_map(Op::Refuse),
         2 => Just(Op::Delay),
         2 => Just(Op::Arrive),
@@ -143,6 +146,9 @@ impl World {
             Op::LoseRequest => {
                 self.with_oldest(|world, request| world.fail(request.id, CallFailed::Disconnected))
             }
+            Op::LoseBroker => self.with_oldest(|world, request| {
+                world.script.accumulator.handle_unreachable(world.script.now, request.id);
+            }),
             Op::Refuse(error) => self.with_oldest(|world, request| {
                 // NOT_LEADER is also what a leader says that lost its place after the append.
                 let after = error == ErrorCode::NOT_LEADER_OR_FOLLOWER;

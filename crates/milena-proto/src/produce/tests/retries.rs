@@ -216,6 +216,19 @@ fn a_broker_without_the_api_gets_nothing_twice() {
 }
 
 #[test]
+fn what_never_left_was_not_written() {
+    let mut script = Script::with(|settings| settings.retries = 1);
+    script.append(0);
+    let call = script.after(LINGER).sends();
+    script.accumulator.handle_unreachable(script.now, call.id);
+    script.sends_nothing();
+    let again = script.after(Duration::from_secs(1)).sends();
+    script.accumulator.handle_unreachable(script.now, again.id);
+    let (_, undelivered) = script.failed();
+    assert_eq!((undelivered.why, undelivered.maybe_written), (Why::Unreachable, false));
+}
+
+#[test]
 fn a_batch_too_large_for_its_topic_is_cut_until_it_fits() {
     let mut script = Script::new();
     let places: Vec<_> = (0..5).map(|_| script.append(0)).collect();
