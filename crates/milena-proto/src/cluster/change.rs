@@ -34,6 +34,14 @@ pub enum Change {
         /// How many there are.
         to: usize,
     },
+    /// Partitions that were known are not there, as a number of answers on end agree. Kafka never takes partitions away from a
+    /// topic, so they were never there.
+    PartitionsDisproved {
+        /// Its name.
+        topic: TopicName,
+        /// Which partitions.
+        partitions: Vec<i32>,
+    },
     /// Another topic has the name (KIP-516): offsets and epochs of the old one say nothing about it.
     TopicRecreated {
         /// The name.

@@ -19,6 +19,8 @@ pub struct Partition {
     /// LEADER_NOT_AVAILABLE and the like, or NONE.
     pub error: ErrorCode,
     doubt: Option<Doubt>,
+    /// Answers on end that show the topic without this partition.
+    absences: u32,
 }
 
 /// Answers that contradict what is known.
@@ -38,7 +40,15 @@ impl Partition {
             offline: told.offline.clone(),
             error: told.error,
             doubt: None,
+            absences: 0,
         }
+    }
+
+    /// An answer shows the topic without this partition. True once that has happened so often on end that it is believed: a
+    /// broker that has not heard of new partitions does this for a while, but not all of them.
+    pub(super) fn is_disproved(&mut self) -> bool {
+        self.absences = self.absences.saturating_add(1);
+        self.absences >= DOUBTS_MAX
     }
 
     /// Takes over news of the same topic. True if leader or epoch changed.
@@ -47,6 +57,7 @@ impl Partition {
     /// back. But if what is known was the lie, every honest answer looks old, for ever. So the same older epoch in
     /// [`DOUBTS_MAX`] answers on end is taken after all.
     pub(super) fn merge(&mut self, told: &MetadataPartition) -> bool {
+        self.absences = 0;
         // An answer without an epoch is older than any with one: brokers that know epochs do not forget them.
         if told.leader_epoch < self.leader_epoch {
             let times = match self.doubt {

@@ -1,5 +1,6 @@
 //! Answers that are old, partial, or lies; and who is asked for the next one.
 
+mod model;
 mod refresh;
 mod view;
 

@@ -242,11 +242,9 @@ impl ClusterView {
         }
         let Some(topic) = self.topics.get_mut(&name) else {
             let topic = Topic::new(told);
-            if !topic.id.is_zero() {
-                self.names.insert(topic.id, name.clone());
-            }
             let (id, partitions) = (topic.id, topic.partitions.len());
             self.topics.insert(name.clone(), topic);
+            self.name_id(id, &name);
             changes.push(Change::TopicAppeared { topic: name, id, partitions });
             return;
         };
@@ -255,18 +253,29 @@ impl ClusterView {
                 return;
             }
             let old = topic.id;
-            self.names.insert(told.id, name.clone());
             if old.is_zero() {
                 // The same topic, by a broker that knows ids now.
                 topic.id = told.id;
             } else {
-                self.names.remove(&old);
+                if self.names.get(&old) == Some(&name) {
+                    self.names.remove(&old);
+                }
+                self.names.insert(told.id, name.clone());
                 *topic = Topic { retired: Some(Retired { id: old, times: 0 }), ..Topic::new(told) };
                 changes.push(Change::TopicRecreated { topic: name, old, new: told.id });
                 return;
             }
         }
         topic.merge(&name, told, changes);
+        let id = topic.id;
+        self.name_id(id, &name);
+    }
+
+    /// Said again with each answer, since another broker may have claimed the id for another name.
+    fn name_id(&mut self, id: TopicId, name: &TopicName) {
+        if !id.is_zero() && self.names.get(&id) != Some(name) {
+            self.names.insert(id, name.clone());
+        }
     }
 
     /// A topic that was asked for, is known, and is not in the answer at all.
@@ -352,6 +361,24 @@ impl Topic {
         let to = self.partitions.len();
         if to > from {
             changes.push(Change::PartitionsAdded { topic: name.clone(), from, to });
+        }
+        if to > told.partitions.len() {
+            self.doubt_absent(name, told, changes);
+        }
+    }
+
+    fn doubt_absent(&mut self, name: &TopicName, told: &MetadataTopic, changes: &mut Vec<Change>) {
+        let shown: BTreeSet<i32> = told.partitions.iter().map(|partition| partition.partition).collect();
+        let mut disproved = Vec::new();
+        self.partitions.retain(|number, partition| {
+            let keep = shown.contains(number) || !partition.is_disproved();
+            if !keep {
+                disproved.push(*number);
+            }
+            keep
+        });
+        if !disproved.is_empty() {
+            changes.push(Change::PartitionsDisproved { topic: name.clone(), partitions: disproved });
         }
     }
 }

@@ -199,7 +199,7 @@ impl Position {
                 self.arrive(motive, end.saturating_sub(back).max(offset));
             }
             State::AwaitingBounds { at, start: None } if at.offset < offset => {
-                self.go_to_log_start(at, offset)
+                self.go_to_log_start(now, at, offset)
             }
             State::AwaitingBounds { at, start: None } => {
                 self.become_state(State::AwaitingBounds { at, start: Some(offset) });
@@ -214,7 +214,7 @@ impl Position {
                 let bounds = Bounds { start, end: offset };
                 match self.validated_by(at) {
                     Some(_) => self.enter(at, Some(bounds)),
-                    None => self.go_to_log_end(at, bounds),
+                    None => self.go_to_log_end(now, at, bounds),
                 }
             }
             State::AwaitingCommitted { .. }
@@ -236,7 +236,7 @@ impl Position {
             // KIP-320: against brokers that cannot tell, a position is taken for valid, as before.
             self.validates = false;
             match bounds {
-                Some(bounds) => self.go_to_log_end(Place { offset, last_epoch: None }, bounds),
+                Some(bounds) => self.go_to_log_end(now, Place { offset, last_epoch: None }, bounds),
                 None => self.enter(Place { offset, last_epoch: Some(epoch) }, None),
             }
             return;
@@ -247,11 +247,11 @@ impl Position {
             // under `latest` skips all there is. An offset that is in the log can be read on as well as before KIP-320.
             let at = Place { offset, last_epoch: None };
             match bounds {
-                Some(bounds) => self.go_to_log_end(at, bounds),
+                Some(bounds) => self.go_to_log_end(now, at, bounds),
                 None => self.become_state(State::AwaitingBounds { at, start: None }),
             }
         } else if end.end_offset < offset {
-            self.truncate(offset, end, bounds.map_or(0, |bounds| bounds.start));
+            self.truncate(now, offset, end, bounds.map_or(0, |bounds| bounds.start));
         } else {
             self.become_state(State::Fetching(Place { offset, last_epoch: Some(epoch) }));
             if bounds.is_some() {
@@ -310,7 +310,9 @@ impl Position {
         match from {
             // A follower may be behind, or know less of tiered storage: only the leader's word counts.
             Replica::Follower => self.pause(now),
-            Replica::Leader if at.offset < log_start_offset => self.go_to_log_start(at, log_start_offset),
+            Replica::Leader if at.offset < log_start_offset => {
+                self.go_to_log_start(now, at, log_start_offset)
+            }
             Replica::Leader => self.become_state(State::AwaitingBounds { at, start: None }),
         }
     }
@@ -321,7 +323,7 @@ impl Position {
         if end.end_offset < 0 || end.epoch < 0 {
             self.become_state(State::AwaitingBounds { at, start: None });
         } else if end.end_offset < at.offset {
-            self.truncate(at.offset, end, 0);
+            self.truncate(now, at.offset, end, 0);
         } else {
             self.become_state(State::Fetching(Place { last_epoch: LeaderEpoch::from_wire(end.epoch), ..at }));
             self.pause(now);
@@ -437,13 +439,14 @@ impl Position {
     }
 
     /// The log ends before the offset, in what was read of it: goes on where it ends.
-    fn truncate(&mut self, from: i64, end: EpochEndOffset, log_start: i64) {
+    fn truncate(&mut self, now: Instant, from: i64, end: EpochEndOffset, log_start: i64) {
         let offset = end.end_offset.max(log_start);
         self.move_to(Motive { cause: MoveCause::Truncated, from: Some(from) }, offset);
         self.become_state(State::Fetching(Place { offset, last_epoch: LeaderEpoch::from_wire(end.epoch) }));
+        self.pause_if_again(now);
     }
 
-    fn go_to_log_start(&mut self, at: Place, start: i64) {
+    fn go_to_log_start(&mut self, now: Instant, at: Place, start: i64) {
         if self.policy == Reset::None {
             return self.be_stuck(
                 Some(at.offset),
@@ -451,18 +454,23 @@ impl Position {
             );
         }
         self.arrive(Motive { cause: MoveCause::OutOfRangeBelow, from: Some(at.offset) }, start);
+        self.pause_if_again(now);
     }
 
-    fn go_to_log_end(&mut self, at: Place, Bounds { start, end }: Bounds) {
+    fn go_to_log_end(&mut self, now: Instant, at: Place, Bounds { start, end }: Bounds) {
         if self.policy == Reset::None {
             let error = PositionError::OutOfRange { offset: at.offset, start, end: Some(end) };
             return self.be_stuck(Some(at.offset), error);
         }
         // Under read_committed the end that is listed is the last stable offset, which may be below the start.
         self.arrive(Motive { cause: MoveCause::OutOfRangeAbove, from: Some(at.offset) }, end.max(start));
+        self.pause_if_again(now);
     }
 
     fn move_to(&mut self, Motive { cause, from }: Motive, to: i64) {
+        if from == Some(to) && cause != MoveCause::Seek {
+            return;
+        }
         let wanted = cause.is_start() || cause == MoveCause::Seek;
         let lost = from.map(|from| from.max(0)..to).filter(|lost| !wanted && !lost.is_empty());
         self.events.push_back(PositionEvent::Moved { cause, from, to, lost });
@@ -508,6 +516,15 @@ impl Position {
         };
         if self.refused.replace(error) != Some(error) {
             self.events.push_back(PositionEvent::Refused(error));
+        }
+    }
+
+    /// A broker that sends a position here and there without ever a record in between is not followed ever faster.
+    fn pause_if_again(&mut self, now: Instant) {
+        let again = self.backoff.failures() > 0;
+        let delay = self.backoff.next_delay();
+        if again {
+            self.not_before = now.checked_add(delay);
         }
     }
 

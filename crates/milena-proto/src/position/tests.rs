@@ -1,5 +1,7 @@
 //! Every way a position moves, by script.
 
+mod model;
+
 use std::ops::Range;
 use std::time::Duration;
 
@@ -450,6 +452,30 @@ fn a_broker_that_stumbles_over_the_epoch_is_not_told_it_again() {
         .listed(50)
         .pauses()
         .fetches(40, None);
+}
+
+#[test]
+fn a_broker_that_sends_a_position_about_is_followed_with_pauses() {
+    let mut script = Script::reading(40, Reset::Latest);
+    script
+        .out_of_range(50)
+        .emits(moved_with_loss(MoveCause::OutOfRangeBelow, 40, 50, 40..50))
+        .fetches(50, None);
+    script
+        .out_of_range(60)
+        .emits(moved_with_loss(MoveCause::OutOfRangeBelow, 50, 60, 50..60))
+        .pauses()
+        .fetches(60, None);
+    script.out_of_range(-1).asks(EARLIEST).listed(0).asks(LATEST).listed(10);
+    script.emits(moved(MoveCause::OutOfRangeAbove, Some(60), 10)).pauses().fetches(10, None);
+    // A log that ends before it begins moves nothing.
+    script.out_of_range(-1).asks(EARLIEST).listed(10).asks(LATEST).listed(5).pauses().fetches(10, None);
+    // Records make it good.
+    assert!(script.position.handle_delivered(10, 20, None));
+    script
+        .out_of_range(30)
+        .emits(moved_with_loss(MoveCause::OutOfRangeBelow, 20, 30, 20..30))
+        .fetches(30, None);
 }
 
 #[test]

@@ -133,6 +133,24 @@ fn new_partitions_are_told() {
 }
 
 #[test]
+fn partitions_that_nobody_else_knows_were_never_there() {
+    let mut view = knowing_a();
+    tell(&mut view, vec![topic("a", id(7), &[(1, 5), (2, 8), (3, 0), (3, 0)])]);
+    let two = || vec![topic("a", id(7), &[(1, 5), (2, 8)])];
+    for _ in 0..4 {
+        assert_eq!(tell(&mut view, two()), []);
+    }
+    tell(&mut view, vec![topic("a", id(7), &[(1, 5), (2, 8), (3, 0)])]);
+    let disproved = |partitions| Change::PartitionsDisproved { topic: "a".into(), partitions };
+    assert_eq!(view.partition_count("a"), Some(3));
+    for _ in 0..4 {
+        assert_eq!(tell(&mut view, two()), []);
+    }
+    assert_eq!(tell(&mut view, two()), [disproved(vec![2])]);
+    assert_eq!(view.partition_count("a"), Some(2));
+}
+
+#[test]
 fn another_id_is_another_topic_and_its_epochs_begin_anew() {
     let mut view = knowing_a();
     let recreated = |old, new| Change::TopicRecreated { topic: "a".into(), old, new };
