@@ -21,6 +21,7 @@ mod options;
 mod ports;
 mod process;
 mod raw;
+mod topics;
 mod version;
 mod warm;
 
