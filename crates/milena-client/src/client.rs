@@ -94,7 +94,8 @@ impl Client {
         let inner = Arc::new(Inner { config, dialer, metadata, lanes: Mutex::default() });
         Metadata::spawn(&inner);
         let client = Self(inner);
-        client.metadata().first(client.config().request_timeout()).await?;
+        let servers = client.config().bootstrap_servers().len();
+        client.metadata().first(servers, client.config().request_timeout()).await?;
         Ok(client)
     }
 

@@ -33,6 +33,8 @@ struct State {
     interests: BTreeMap<u64, BTreeSet<TopicName>>,
     /// Why the last attempt failed.
     failure: Option<Error>,
+    /// Attempts that failed before the first answer.
+    first_failures: usize,
     /// Answers that were taken over.
     answers: u64,
     /// What brokers say of topics that they do not show.
@@ -57,6 +59,7 @@ impl Metadata {
             refresh: MetadataRefresh::new(clock::now(), settings),
             interests: BTreeMap::new(),
             failure: None,
+            first_failures: 0,
             answers: 0,
             missing: BTreeMap::new(),
         };
@@ -116,11 +119,11 @@ impl Metadata {
         }
     }
 
-    /// Waits for the first answer of any broker.
-    pub(crate) async fn first(&self, timeout: Duration) -> Result<()> {
+    /// Waits for the first answer of any broker, until each of so many bootstrap servers has had its turn.
+    pub(crate) async fn first(&self, servers: usize, timeout: Duration) -> Result<()> {
         self.await_view(timeout, |state| match (state.answers, &state.failure) {
-            (0, Some(failure)) => Some(Err(failure.clone())),
-            (0, None) => None,
+            (0, Some(failure)) if state.first_failures >= servers => Some(Err(failure.clone())),
+            (0, _) => None,
             _ => Some(Ok(())),
         })
         .await
@@ -198,7 +201,7 @@ impl Metadata {
 
     fn handle_answer(&self, call: &MetadataCall, answer: Result<MetadataResponse>) {
         let mut state = self.lock();
-        let State { view, refresh, failure, answers, missing, .. } = &mut *state;
+        let State { view, refresh, failure, first_failures, answers, missing, .. } = &mut *state;
         let outcome = answer.as_ref().map_err(as_call_failed);
         match refresh.handle_response(clock::now(), call.id, outcome, view) {
             Ok(changes) => {
@@ -224,6 +227,9 @@ impl Metadata {
                 tracing::warn!(%error, "metadata refused");
                 *failure = Some(error);
             }
+        }
+        if *answers == 0 {
+            *first_failures += 1;
         }
         drop(state);
         self.changed();
