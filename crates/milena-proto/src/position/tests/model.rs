@@ -104,10 +104,16 @@ impl World {
             Op::LateAnswer(offset) => {
                 let late = RequestId(self.asked.saturating_sub(1));
                 if self.open.is_none_or(|(id, _)| id != late) {
+                    let before = (self.position.state, self.position.pending);
                     self.position.handle_listed_offset(now, late, Ok(offset));
                     self.position.handle_committed(now, late, Ok(Some((offset, None))));
                     let end = EpochEndOffset { epoch: 1, end_offset: offset };
                     self.position.handle_epoch_end(now, late, Ok(end));
+                    assert_eq!(
+                        (self.position.state, self.position.pending),
+                        before,
+                        "a late answer is heard"
+                    );
                 }
             }
             Op::Deliver { from_here, records, epoch } => {
