@@ -1,6 +1,7 @@
 //! What `cargo xtask` can do.
 
 mod ci;
+mod demo;
 mod golden;
 mod kafka;
 
@@ -12,6 +13,7 @@ use crate::error::{Error, Result};
 
 const USAGE: &str = "\
 cargo xtask ci [step]...            everything that CI checks, or the steps whose names begin so
+cargo xtask demo [--version 4.3.1]  the main job, end to end, on a real broker that ends with it
 cargo xtask kafka up [--version 4.3.1] [--nodes 1] [--name default] [--property key=value]...
                                     start real Kafka in the background and print its address
 cargo xtask kafka down [--name default]
@@ -26,6 +28,7 @@ pub fn main() -> ExitCode {
     let chore = args.pop_front().unwrap_or_default();
     let done = match chore.as_str() {
         "ci" => ci::run(args),
+        "demo" => demo::run(args),
         "golden" => golden::run(args),
         "kafka" => kafka::run(args),
         _ => Err(Error::new(USAGE)),
