@@ -1,4 +1,4 @@
-//! The commit gate: the one place that says whether an offset may be sent (design.md section 5).
+//! The commit gate: the one place that says whether an offset may be sent.
 
 use crate::assignments::{Assignment, Assignments, FenceReason, Stamp};
 
@@ -19,7 +19,7 @@ pub(super) enum Refusal {
 }
 
 /// Asked when an offset comes in, so that its owner learns at once, and again for every request that is built, a retry
-/// being no exception: brokers check none of this (facts/real-broker.md 1).
+/// being no exception: brokers check none of this (tried on 4.3.1, 4.2.0 and 3.9.2).
 ///
 /// Each line is held by a test that fails without it; see `tests/gate.rs`.
 pub(super) fn judge<'a>(

@@ -1,4 +1,4 @@
-//! The gate, line by line, and the holes that other implementations have (facts/commits.md 3.2).
+//! The gate, line by line, and the holes that other implementations have.
 //!
 //! Which test fails when a line of `gate::judge` is taken out (each was):
 //!

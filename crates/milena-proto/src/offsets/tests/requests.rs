@@ -143,7 +143,7 @@ fn per_assignment_a_seek_keeps_the_wire_epoch_and_a_new_assignment_does_not() {
     assert_eq!(script.carried(), 5);
 }
 
-/// real-broker.md 1.4: STALE while the assignment holds means that the coordinator does not know its epoch (it is older
+/// STALE while the assignment holds means that the coordinator does not know its epoch (it is older
 /// than it said, or was replaced), not that we are fenced.
 #[test]
 fn per_assignment_a_stale_wire_epoch_of_a_living_assignment_falls_back_to_the_members() {
