@@ -89,13 +89,13 @@ pub(crate) fn unwrap(wrapper: &BatchHeader, set: &[u8]) -> Result<LegacySet, Fau
     }
     let last = last.ok_or(Fault::NoInnerMessages)?;
     let outside = Fault::OffsetOutsideBatch { offset: last, last_offset: wrapper.last_offset };
+    // A wrapper at 0 around several relative offsets is what old versions of librdkafka sent; brokers corrected it, so no
+    // log has one. Java takes them, which would put records beyond the end of their batch.
     if first < 0 || last > wrapper.last_offset {
         return Err(outside);
     }
-    // KIP-31: the offsets in a set of magic 1 are relative and the wrapper has the absolute offset of the last one. An
-    // offset of 0 there comes from old versions of librdkafka and means that the inner offsets are meant as they are.
-    let offset_base =
-        if wrapper.magic == 1 && wrapper.last_offset != 0 { wrapper.last_offset - last } else { 0 };
+    // KIP-31: the offsets in a set of magic 1 are relative and the wrapper has the absolute offset of the last one.
+    let offset_base = if wrapper.magic == 1 { wrapper.last_offset - last } else { 0 };
     Ok(LegacySet {
         count,
         first_offset: offset_base + first,

@@ -214,7 +214,7 @@ fn legacy(
     if first.offset < 0 || last.offset > offset {
         return Err(Fault::OffsetOutsideBatch { offset: last.offset, last_offset: offset });
     }
-    let shift = if outer.magic == 1 && offset != 0 { offset - last.offset } else { 0 };
+    let shift = if outer.magic == 1 { offset - last.offset } else { 0 };
     let is_stamped = outer.magic == 1 && outer.attributes & 8 != 0;
     records.extend(messages.into_iter().map(|message| NaiveRecord {
         offset: message.offset + shift,

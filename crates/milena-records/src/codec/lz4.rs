@@ -13,7 +13,6 @@ use crate::{BuildError, Compression, Fault};
 /// Decompresses the frame at the start of `input`.
 pub(super) fn decompress(input: &[u8], magic: i8, output: &mut Output) -> Result<(), Fault> {
     let (frame, mut rest) = Frame::read(input, magic)?;
-    let start = output.filled().len();
     loop {
         let (field, after) = rest.split_first_chunk::<4>().ok_or(corrupt("frame is cut off"))?;
         let field = u32::from_le_bytes(*field);
@@ -34,7 +33,7 @@ pub(super) fn decompress(input: &[u8], magic: i8, output: &mut Output) -> Result
         if field & STORED != 0 {
             output.write(block)?;
         } else {
-            frame.block(block, start, output)?;
+            frame.block(block, output)?;
         }
     }
 }
@@ -88,13 +87,13 @@ impl Frame {
         if u32::from_le_bytes(*stored) == xxh32(block) { Ok(after) } else { Err(corrupt("block checksum")) }
     }
 
-    /// Decompresses one block; `start` is where the frame's output begins.
-    fn block(&self, block: &[u8], start: usize, output: &mut Output) -> Result<(), Fault> {
+    /// Decompresses one block. The frame is the first thing in the output, so a linked block may refer to all of it.
+    fn block(&self, block: &[u8], output: &mut Output) -> Result<(), Fault> {
         // A byte of input adds at most 255 of output, so a small block gets no large room.
         let most = self.block_max.min(block.len().saturating_mul(EXPANSION_MAX));
         let (room_len, result) = if self.is_linked {
             let (written, room) = output.split_for(most);
-            let window = &written[start.max(written.len().saturating_sub(WINDOW))..];
+            let window = &written[written.len().saturating_sub(WINDOW)..];
             (room.len(), block::decompress_into_with_dict(block, room, window))
         } else {
             let room = output.room_for(most);

@@ -270,7 +270,9 @@ mod lz4 {
         );
         accepts(CODEC, &linked);
         // More than a window of 64 KiB, in many blocks.
-        let value = (0..300_000_u32).flat_map(|i| (i % 1000).to_le_bytes()).collect::<Vec<_>>();
+        // The data repeats after 60,000 bytes only, so that blocks refer far back.
+        let noise = |i: u32| (i % 15_000).wrapping_mul(2_654_435_761).rotate_left(7) ^ (i % 15_000);
+        let value = (0..75_000).flat_map(|i| noise(i).to_le_bytes()).collect::<Vec<_>>();
         let section = raw_record(0, 0, &value);
         let parts: Vec<_> = section.chunks(50_000).map(<[u8]>::to_vec).collect();
         let read = read(&batch_with(1, 0, 3, &lz4_frame(0x40, None, &parts))).unwrap();

@@ -89,6 +89,18 @@ fn an_lz4_content_size_of_two_to_the_62_is_not_believed() {
     assert!(decompressor.idle_bytes() <= 64 * 1024);
 }
 
+#[cfg(feature = "lz4")]
+#[test]
+fn an_lz4_frame_with_blocks_of_4_mib_gets_room_for_what_it_holds() {
+    // librdkafka #1445 and others: room for the largest block, however small this one is.
+    let mut frame = super::codecs::lz4_frame(0x60, None, &[super::raw_record(0, 0, b"v")]);
+    frame[5] = 0x70;
+    frame[6] = (codec::xxh32(&frame[4..6]) >> 8) as u8;
+    let mut decompressor = Decompressor::new();
+    assert!(read_with(&mut decompressor, &batch_with(1, 0, 3, &frame)).is_ok());
+    assert!(decompressor.idle_bytes() <= 64 * 1024, "{}", decompressor.idle_bytes());
+}
+
 #[cfg(any(feature = "zstd", feature = "zstd-pure"))]
 #[test]
 fn thirty_kilobytes_of_zstd_that_hold_a_gigabyte_are_refused_at_the_limit() {

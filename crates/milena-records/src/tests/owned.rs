@@ -49,6 +49,9 @@ fn headers_keep_order_repetition_nulls_and_bytes_that_are_no_text() {
         headers.iter().map(|header| header.value()).collect::<Vec<_>>(),
         [Some(&b"1"[..]), None, Some(b"")]
     );
+    let mut left = record.headers();
+    left.next();
+    assert_eq!((left.len(), left.count(), record.headers().len()), (2, 2, 3));
     assert_eq!(headers[0].key(), Ok("a"));
     assert!(headers[2].key().is_err());
     assert_eq!(record.headers().find_last("a"), Some(headers[1]));
