@@ -1,6 +1,34 @@
 //! The Tokio shell of Milena: connections, fetching, groups, producing, administration.
 //!
-//! Every decision is made by a machine of `milena-proto`; this crate owns the sockets, the tasks and the clock.
+//! Every decision is made by a machine of `milena-proto`; this crate owns the sockets, the tasks and the clock. Most users want
+//! `milena-source`, which puts streams on top of it; this is for those who build a source of their own.
+//!
+//! ```no_run
+//! use milena_client::config::{ClientConfig, FetchConfig};
+//! use milena_client::consumer::{Consumer, Subscription};
+//! use milena_client::{Client, Reset, Start, TopicPartition};
+//!
+//! # async fn example() -> milena_client::Result<()> {
+//! let client = Client::connect(ClientConfig::bootstrap("localhost:9092")?.build()?).await?;
+//! let partitions = Subscription::Partitions(vec![(TopicPartition::new("orders", 0), Start::Earliest)]);
+//! let mut consumer =
+//!     Consumer::start(&client, &FetchConfig::builder().build()?, None, partitions, Reset::Earliest).await?;
+//! while let Some(batch) = consumer.next().await {
+//!     println!("{:?}", batch?);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Client`] is one cluster: metadata, connections, and what administrators ask.
+//! - [`consumer::Consumer`] reads partitions, alone or as a member of a group, and commits what is true.
+//! - [`Producer`] writes.
+//! - [`config`] is all that can be set, by builder or by Kafka's own property names.
+//!
+//! # Cancel safety
+//!
+//! Every asynchronous function says what becomes of its work when its future is dropped. None leaves the client in a state
+//! that it does not recover from.
 
 mod admin;
 mod budget;
@@ -18,8 +46,8 @@ mod offsets;
 mod producer;
 
 pub use admin::{
-    BrokerDescription, ClusterDescription, CommittedOffset, GroupDescription, GroupListing, MemberDescription,
-    NewTopic, OffsetSpec, PartitionDescription, TopicDescription,
+    BrokerDescription, ClusterDescription, CommittedOffset, GroupDescription, GroupListing,
+    MemberDescription, NewTopic, OffsetSpec, PartitionDescription, TopicDescription,
 };
 pub use budget::{Budget, Credit};
 pub use client::Client;

@@ -68,7 +68,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     ada.commit().await?;
     println!("   she kept back offset 50 of each partition, so this is what may be committed:");
     for status in ada.status() {
-        println!("   {} committed {:?} of {:?} delivered", status.partition, status.committed, status.position);
+        println!(
+            "   {} committed {:?} of {:?} delivered",
+            status.partition, status.committed, status.position
+        );
     }
 
     println!("== Bob joins: the group rebalances, and Ada gives partitions up");
@@ -97,7 +100,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ends = ends.await?;
     loop {
         let positions: Vec<_> = ada.status().into_iter().chain(bob.status()).collect();
-        if positions.len() == ends.len() && positions.iter().all(|status| status.position == Some(ends[&status.partition])) {
+        if positions.len() == ends.len()
+            && positions.iter().all(|status| status.position == Some(ends[&status.partition]))
+        {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -125,8 +130,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
     println!();
-    println!("Every partition is committed to its end, and no commit ever went back. In the partitions that moved, what stood");
-    println!("behind the letter that was kept back could not be committed: Bob read it again, from the letter on.");
+    println!(
+        "Every partition is committed to its end, and no commit ever went back. In the partitions that moved, what stood"
+    );
+    println!(
+        "behind the letter that was kept back could not be committed: Bob read it again, from the letter on."
+    );
     println!("Delivered = acknowledged + fenced.");
     Ok(())
 }
@@ -187,7 +196,11 @@ fn tally(tallies: &Tallies, name: &'static str, letter: &Record, count: impl FnO
     count(tally);
 }
 
-async fn write_letters(producer: &Producer, topic: &str, numbers: std::ops::Range<u32>) -> client::Result<()> {
+async fn write_letters(
+    producer: &Producer,
+    topic: &str,
+    numbers: std::ops::Range<u32>,
+) -> client::Result<()> {
     let mut sent = Vec::new();
     for number in numbers {
         let record = ProducerRecord::new(topic)

@@ -1,4 +1,44 @@
 //! Kafka as a stream, with acknowledgements in any order and commits that are always true.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use futures_util::StreamExt;
+//! use milena_source::Source;
+//!
+//! # async fn example() -> milena_source::Result<()> {
+//! let source = Source::builder("localhost:9092").group("billing").topics(["orders"]).build().await?;
+//! let mut batches = source.batches();
+//! while let Some(batch) = batches.next().await {
+//!     let batch = batch?;
+//!     for record in batch.records() {
+//!         let record = record.map_err(|error| milena_source::Error::corrupt(batch.partition(), batch.offsets().start, error))?;
+//!         println!("{} at {}: {:?}", batch.partition(), record.offset(), record.value());
+//!     }
+//!     batch.ack();
+//! }
+//! source.drain(Duration::from_secs(10)).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is guaranteed
+//!
+//! **At least once.** What was not acknowledged is delivered again, to whoever owns its partition next. What is committed is the
+//! end of a prefix without gaps.
+//!
+//! **No false commit.** Every batch and record belongs to the assignment epoch it was read in. A revoke, a loss, a seek and a
+//! recreated topic end the epoch; an acknowledgement that comes later is [`Ack::Fenced`], and is never committed.
+//!
+//! **A planned hand-over repeats nothing**, as long as what is in hand is acknowledged within the drain timeout.
+//!
+//! **Bounded memory.** Batches and records hold on to the bytes they came in, and these count against the budget
+//! ([`SourceBuilder::budget_bytes`]). A reader that stops reading, or never lets go, stops the fetching; heartbeats go on.
+//!
+//! # Steering and watching
+//!
+//! [`Source`] is a handle: clone it, [pause](Source::pause), [seek](Source::seek), look at [`Source::status`], listen to
+//! [`Source::events`]. One clone reads.
 
 mod ack;
 mod batch;
@@ -15,3 +55,10 @@ pub use record::Record;
 pub use source::{Source, SourceCounters};
 pub use stream::{BatchStream, RecordStream};
 pub use until::Until;
+
+// What a user of a source meets of the crates below.
+pub use client::config;
+pub use client::consumer::{Events, PartitionStatus};
+pub use client::{
+    Error, ErrorKind, Event, FenceReason, MoveCause, OffsetSpec, Reset, Result, Start, TopicPartition,
+};
