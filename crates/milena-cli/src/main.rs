@@ -33,6 +33,9 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Consume(args) => on_runtime(cmd::consume::run(args)),
+        Command::Produce(args) => on_runtime(cmd::produce::run(args)),
+        Command::Topics(args) => on_runtime(cmd::topics::run(args)),
+        Command::Groups(args) => on_runtime(cmd::groups::run(args)),
         Command::Dump(args) => cmd::dump::run(args),
     }
 }

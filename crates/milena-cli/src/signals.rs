@@ -1,6 +1,7 @@
 //! Ctrl-C and its relatives: the first asks for a clean end, the second ends the process.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -22,6 +23,9 @@ impl Stop {
             signals.next().await;
             // Nobody may listen any more, which is fine.
             let _ = sender.send(true);
+            // `timeout` and some shells send one signal to the process and one to its group.
+            let same = tokio::time::Instant::now() + SAME;
+            while tokio::time::timeout_at(same, signals.next()).await.is_ok() {}
             signals.next().await;
             // Whoever asks twice does not want to wait for brokers, or for a pipe that nobody reads.
             std::process::exit(INTERRUPTED.into());
@@ -45,6 +49,9 @@ impl Stop {
         }
     }
 }
+
+/// Signals that come within this time are the same one.
+const SAME: Duration = Duration::from_millis(300);
 
 #[cfg(unix)]
 struct Signals {

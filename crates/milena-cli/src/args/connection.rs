@@ -13,15 +13,15 @@ use crate::failure::Failure;
 #[derive(Debug, Args)]
 pub(crate) struct Connection {
     /// The brokers to ask for the others: host:port, several with commas between them
-    #[arg(short, long, value_name = "HOST:PORT", alias = "bootstrap-servers")]
+    #[arg(short, long, global = true, value_name = "HOST:PORT", alias = "bootstrap-servers")]
     pub(crate) bootstrap_server: Option<String>,
 
     /// A setting by the name that Kafka's Java clients have for it; again for more
-    #[arg(long = "property", value_name = "KEY=VALUE", value_parser = property)]
+    #[arg(long = "property", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) properties: Vec<(String, String)>,
 
     /// A properties file of Kafka's Java clients; flags and --property go over what it says
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) command_config: Option<PathBuf>,
 }
 
@@ -113,7 +113,8 @@ fn say(notes: &[Note]) {
     }
 }
 
-fn property(text: &str) -> Result<(String, String), String> {
+/// `key=value`, of which the value may be empty and have more of the signs.
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
         _ => Err("use KEY=VALUE".to_owned()),

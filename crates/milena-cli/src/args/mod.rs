@@ -3,12 +3,18 @@
 mod connection;
 mod consume;
 mod dump;
+mod groups;
 mod place;
+mod produce;
+mod topics;
 
 pub(crate) use connection::Connection;
 pub(crate) use consume::ConsumeArgs;
 pub(crate) use dump::DumpArgs;
+pub(crate) use groups::{GroupsArgs, GroupsCommand};
 pub(crate) use place::{Begin, Until};
+pub(crate) use produce::ProduceArgs;
+pub(crate) use topics::{TableFormat, TopicsArgs, TopicsCommand};
 
 use clap::{ArgAction, Parser, Subcommand};
 
@@ -32,6 +38,12 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Print the records of topics
     Consume(ConsumeArgs),
+    /// Write lines of standard input as records
+    Produce(ProduceArgs),
+    /// List, describe, create and delete topics
+    Topics(TopicsArgs),
+    /// List and describe consumer groups
+    Groups(GroupsArgs),
     /// Print the records, or the batches, of a raw log segment
     Dump(DumpArgs),
 }
@@ -45,5 +57,24 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn where_the_cluster_is_may_be_said_before_and_after_the_verb() {
+        for line in [
+            "milena topics -b a:1 list",
+            "milena topics list -b a:1",
+            "milena topics list --bootstrap-server a:1",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            let Command::Topics(args) = cli.command else { panic!("{line}") };
+            assert_eq!(args.connection.bootstrap_server.as_deref(), Some("a:1"), "{line}");
+        }
+        let cli =
+            Cli::try_parse_from(["milena", "groups", "describe", "g", "--format", "json", "-vv"]).unwrap();
+        assert_eq!(cli.verbose, 2);
+        assert!(Cli::try_parse_from(["milena", "topics", "create", "t", "--partitions", "0"]).is_err());
+        assert!(Cli::try_parse_from(["milena", "topics", "delete"]).is_err());
+        assert!(Cli::try_parse_from(["milena", "produce", "-t", "t", "--key-separator", ""]).is_err());
     }
 }

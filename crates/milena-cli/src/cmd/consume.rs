@@ -13,7 +13,7 @@ use source::{Batch, BatchStream, Source};
 use crate::args::{Begin, ConsumeArgs, Until};
 use crate::failure::Failure;
 use crate::log;
-use crate::output::{Lines, Sink};
+use crate::output::{Lines, Reader, Sink};
 use crate::progress::Progress;
 use crate::signals::Stop;
 
@@ -38,6 +38,7 @@ pub(crate) async fn run(args: ConsumeArgs) -> Result<(), Failure> {
     let mut reading = Reading {
         batches: built.batches(),
         source: built,
+        reader: Reader::watch(),
         lines: Lines::new(args.format, args.show.clone()),
         progress: Progress::new(args.until, is_committed_only),
         unacked: Vec::new(),
@@ -151,6 +152,7 @@ async fn tell(mut events: Events) {
 /// A read that is under way.
 struct Reading {
     source: Source,
+    reader: Reader,
     batches: BatchStream,
     lines: Lines,
     progress: Progress,
@@ -178,6 +180,7 @@ impl Reading {
                         biased;
                         () = &mut requested => return stopped(until),
                         next = self.batches.next() => next,
+                        () = self.reader.gone() => return Err(Failure::BrokenPipe),
                         () = due(&self.progress) => {
                             self.progress.tick(&self.source, self.records);
                             continue;

@@ -3,14 +3,16 @@
 pub(crate) mod batches;
 mod json;
 mod jsonl;
+mod reader;
 mod sink;
 mod table;
 mod text;
 
-pub(crate) use json::{push_base64, push_i64, push_string};
+pub(crate) use json::{push_i64, push_string};
 pub(crate) use jsonl::{Jsonl, timestamp_type};
+pub(crate) use reader::Reader;
 pub(crate) use sink::Sink;
-pub(crate) use table::Table;
+pub(crate) use table::{Table, or_dash};
 pub(crate) use text::{Show, Text, push_text};
 
 use clap::ValueEnum;

@@ -12,7 +12,6 @@ pub(crate) struct Sink {
     buffer: Vec<u8>,
     at_once: bool,
     is_terminal: bool,
-    written: u64,
     failed: Option<io::ErrorKind>,
 }
 
@@ -22,19 +21,12 @@ impl Sink {
         let stdout = io::stdout();
         let is_terminal = stdout.is_terminal();
         let (out, is_file) = direct(stdout)?;
-        Ok(Self {
-            out,
-            buffer: Vec::with_capacity(2 * FULL),
-            at_once: !is_file,
-            is_terminal,
-            written: 0,
-            failed: None,
-        })
+        Ok(Self { out, buffer: Vec::with_capacity(2 * FULL), at_once: !is_file, is_terminal, failed: None })
     }
 
     #[cfg(test)]
     fn to(out: impl Write + Send + 'static, at_once: bool) -> Self {
-        Self { out: Box::new(out), buffer: Vec::new(), at_once, is_terminal: false, written: 0, failed: None }
+        Self { out: Box::new(out), buffer: Vec::new(), at_once, is_terminal: false, failed: None }
     }
 
     /// Whether somebody looks at it.
@@ -42,9 +34,10 @@ impl Sink {
         self.is_terminal
     }
 
-    /// Bytes written so far.
-    pub(crate) fn written(&self) -> u64 {
-        self.written
+    /// Appends a JSON document and the end of its line.
+    pub(crate) fn json(&mut self, document: &serde_json::Value) {
+        self.buffer.extend_from_slice(document.to_string().as_bytes());
+        self.buffer.push(b'\n');
     }
 
     /// Where lines are appended.
@@ -87,10 +80,7 @@ impl Sink {
             }
             match self.out.write(left) {
                 Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    self.written += count as u64;
-                    left = &left[count..];
-                }
+                Ok(count) => left = &left[count..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Whoever shares the terminal or pipe with us may have made it non-blocking.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(RETRY),
@@ -163,7 +153,6 @@ mod tests {
         line(&mut sink, 9);
         assert!(sink.end_batch().unwrap());
         assert_eq!(*writes.0.lock().unwrap(), [20, FULL + 1, 10]);
-        assert_eq!(sink.written(), 31 + FULL as u64);
     }
 
     #[test]
