@@ -4,6 +4,7 @@ use proto::group::consumer_protocol::{Assignment, PROTOCOL_TYPE, Subscription};
 use proto::types::{TopicName, TopicPartition};
 use proto::wire::{DescribeGroupsRequest, DescribedGroup, DescribedMember, ErrorCode};
 
+use super::to_controller::in_words;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -64,11 +65,7 @@ impl Client {
 
 fn read(described: DescribedGroup) -> Result<GroupDescription> {
     if !described.error.is_ok() {
-        let error = Error::broker(described.error);
-        return Err(match described.error_message {
-            Some(message) => error.message(message),
-            None => error,
-        });
+        return Err(in_words(Error::broker(described.error), described.error_message));
     }
     // Before 4.0 (KIP-1043) a group that does not exist is one that is dead.
     if described.state == "Dead" {

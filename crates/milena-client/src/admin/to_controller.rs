@@ -36,12 +36,16 @@ pub(super) fn is_elsewhere(error: ErrorCode) -> bool {
     error == ErrorCode::NOT_CONTROLLER
 }
 
-/// A topic's error in an answer, in the broker's own words where it has any.
+/// A topic's error in an answer.
 pub(super) fn refusal(error: ErrorCode, message: Option<String>, topic: &str) -> Error {
-    let refused = Error::broker(error).topic(topic);
-    match message {
-        Some(message) => refused.message(message),
-        None => refused,
+    in_words(Error::broker(error).topic(topic), message)
+}
+
+/// In the broker's own words where it has any; some answer with empty ones.
+pub(super) fn in_words(error: Error, message: Option<String>) -> Error {
+    match message.filter(|message| !message.is_empty()) {
+        Some(message) => error.message(message),
+        None => error,
     }
 }
 

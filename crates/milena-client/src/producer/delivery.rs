@@ -133,3 +133,60 @@ fn kind(failed: CallFailed) -> ErrorKind {
         CallFailed::Malformed => ErrorKind::Malformed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn tp() -> TopicPartition {
+        TopicPartition::new("orders", 3)
+    }
+
+    #[test]
+    fn each_record_of_a_refused_batch_has_its_own_reason() {
+        let failure = Undelivered {
+            why: Why::Refused {
+                error: ErrorCode::INVALID_RECORD,
+                message: Some("one or more records were rejected".to_owned()),
+                records: vec![(1, Some("no key".to_owned()))],
+            },
+            maybe_written: false,
+        };
+        let error = undelivered(&failure, &tp(), 1);
+        assert_eq!((error.code(), error.topic_partition()), (Some(ErrorCode::INVALID_RECORD), Some(tp())));
+        assert_eq!(
+            error.to_string(),
+            "producing a record: topic orders, partition 3: INVALID_RECORD (87): no key: the record was not written"
+        );
+        let innocent = undelivered(&failure, &tp(), 0).to_string();
+        assert!(innocent.contains("another record of its batch is the reason"), "{innocent}");
+    }
+
+    #[test]
+    fn what_may_be_written_is_said_in_words_and_in_a_predicate() {
+        let last = Some(Setback::Answered(ErrorCode::REQUEST_TIMED_OUT));
+        let why = Why::Expired { after: Duration::from_secs(120), last };
+        let error = undelivered(&Undelivered { why: why.clone(), maybe_written: true }, &tp(), 0);
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert!(error.is_maybe_written() && error.is_retriable());
+        assert_eq!(
+            error.to_string(),
+            "producing a record: topic orders, partition 3: no answer within the deadline: not delivered within 120s \
+             (delivery.timeout.ms); at last the broker answered with REQUEST_TIMED_OUT (7); the record may have been \
+             written all the same"
+        );
+        assert!(!undelivered(&Undelivered { why, maybe_written: false }, &tp(), 0).is_maybe_written());
+        assert!(!Error::broker(ErrorCode::REQUEST_TIMED_OUT).is_maybe_written());
+    }
+
+    #[test]
+    fn a_producer_that_vanishes_knows_nothing_of_its_records() {
+        let (outcome, delivery) = oneshot::channel();
+        drop(outcome);
+        let error = futures_util::FutureExt::now_or_never(Delivery::new(delivery)).unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Closed);
+        assert!(error.is_maybe_written());
+    }
+}

@@ -115,8 +115,10 @@ impl Accumulator {
             Numbering::Wanted { last, .. } => last,
             _ => None,
         };
-        let active: Vec<TopicPartition> = self.active.iter().cloned().collect();
-        for tp in &active {
+        let first = |tp: &TopicPartition| self.queues.get(tp).and_then(|queue| queue.batches.front());
+        let is_late = |tp: &&TopicPartition| first(tp).is_some_and(|batch| batch.expires <= now);
+        let late: Vec<TopicPartition> = self.active.iter().filter(is_late).cloned().collect();
+        for tp in &late {
             while let Some(queue) = self.queues.get_mut(tp)
                 && let Some(batch) = queue.batches.front_mut().filter(|batch| batch.expires <= now)
             {
@@ -193,7 +195,8 @@ impl Accumulator {
             self.retry(now, tp, sent);
             return;
         }
-        let (message, records) = (answer.error_message.clone(), answer.record_errors.clone());
+        let message = answer.error_message.clone().filter(|message| !message.is_empty());
+        let records = answer.record_errors.clone();
         self.fail(tp, Why::Refused { error, message, records });
     }
 
