@@ -151,6 +151,39 @@ fn nothing_beyond_the_high_watermark_is_taken() {
     assert_eq!(data(10, &answer(batch(10, 19), -1)).next_offset, 20);
 }
 
+/// A batch with a record at every offset.
+fn full(base: i64, last: i64) -> Bytes {
+    let mut builder = BatchBuilder::new(Compression::None);
+    builder.base_offset(base).leader_epoch(3);
+    for _ in base..=last {
+        builder.push(&NewRecord::new(0).value(b"any")).unwrap();
+    }
+    builder.build(&mut Compressor::new()).unwrap()
+}
+
+#[test]
+fn the_newest_batches_may_be_newer_than_the_high_watermark() {
+    // A broker reads its high watermark before it reads the log.
+    let one = data(10, &answer(full(10, 14), 10));
+    assert_eq!((one.next_offset, one.log.high_watermark), (15, 15));
+    let inside = data(12, &answer(full(10, 14), 12));
+    assert_eq!(inside.next_offset, 15);
+    let more = joined(&[&batch(2, 9), &full(10, 14), &full(15, 15)]);
+    assert_eq!(data(5, &answer(more.clone(), 10)).records, more);
+    // Up to a gap, which only compaction makes.
+    let gap = joined(&[&full(10, 14), &full(16, 19)]);
+    assert_eq!(data(10, &answer(gap, 12)).next_offset, 15);
+    let counts_nothing = {
+        let mut bytes = full(10, 14).to_vec();
+        bytes[57..61].copy_from_slice(&i32::MIN.to_be_bytes());
+        Bytes::from(bytes)
+    };
+    let lies = [full(11, 14), full(500, 500), batch(10, 14), counts_nothing];
+    for lie in lies {
+        assert!(matches!(malformed(10, &answer(lie, 10)), Malformed::BeyondHighWatermark { .. }));
+    }
+}
+
 #[test]
 fn headers_that_lie_are_never_passed_over() {
     let negative = {
