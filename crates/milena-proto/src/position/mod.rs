@@ -146,9 +146,20 @@ impl Position {
 
     /// What was fetched from `offset` on, and not handed out, is thrown away: it is fetched again, after a pause. The position of
     /// whoever reads does not move by this, so it is no event.
+    ///
+    /// Only back, and only where there is a position: what is looked for or validated goes on being so. The epoch of the last
+    /// record may then be later than the offset, which no broker minds: it asks whether that epoch reaches so far.
     pub fn refetch(&mut self, now: Instant, offset: i64) {
-        self.enter(Place { offset, last_epoch: None }, None);
-        self.pause(now);
+        let position = match &mut self.state {
+            State::Fetching(place) => &mut place.offset,
+            State::AwaitingBounds { at, .. } => &mut at.offset,
+            State::AwaitingValidation { offset, .. } => offset,
+            _ => return,
+        };
+        *position = offset.min(*position);
+        if matches!(self.state, State::Fetching(_)) {
+            self.pause(now);
+        }
     }
 
     /// The answer to [`PositionRequest::Committed`]: the group's offset and the epoch of the record before it, or that there
@@ -242,7 +253,8 @@ impl Position {
             return;
         }
         let Some(end) = self.answered(now, id, answer) else { return };
-        if end.end_offset < 0 || end.epoch < 0 {
+        // An epoch later than the one asked for is no answer to the question, whatever the broker means by it.
+        if end.end_offset < 0 || end.epoch < 0 || end.epoch > epoch.0 {
             // The leader knows no such epoch. Java (SubscriptionState.maybeCompleteValidation) applies the reset policy, which
             // under `latest` skips all there is. An offset that is in the log can be read on as well as before KIP-320.
             let at = Place { offset, last_epoch: None };
@@ -320,7 +332,8 @@ impl Position {
     /// A fetch from `asked` on was answered with where the leader's log and what was read part (KIP-595's diverging epoch).
     pub fn handle_diverging(&mut self, now: Instant, asked: i64, end: EpochEndOffset) {
         let Some(at) = self.is_fetching_from(asked) else { return };
-        if end.end_offset < 0 || end.epoch < 0 {
+        let later = at.last_epoch.is_some_and(|last_epoch| end.epoch > last_epoch.0);
+        if end.end_offset < 0 || end.epoch < 0 || later {
             self.become_state(State::AwaitingBounds { at, start: None });
         } else if end.end_offset < at.offset {
             self.truncate(now, at.offset, end, 0);

@@ -697,5 +697,33 @@ fn skipping_a_corrupt_batch_names_what_is_lost() {
 fn what_was_thrown_away_is_fetched_again_after_a_pause() {
     let mut script = Script::reading(40, Reset::Latest);
     script.position.refetch(script.now, 31);
-    script.emits_nothing().pauses().fetches(31, None);
+    script.emits_nothing().pauses().fetches(31, Some(5));
+}
+
+#[test]
+fn fetching_again_is_no_way_to_a_position_nor_forward() {
+    let mut script = Script::new(Start::Latest, Reset::Latest);
+    script.position.refetch(script.now, 7);
+    assert_eq!(script.position.fetch_position(script.now), None);
+    let mut script = Script::reading(40, Reset::Latest);
+    script.position.refetch(script.now, 50);
+    assert_eq!(script.position.offset(), Some(40));
+}
+
+#[test]
+fn fetching_again_does_not_do_without_the_validation() {
+    let mut script = Script::reading(40, Reset::Latest);
+    script.position.handle_leader_changed(Some(LeaderEpoch(6)));
+    script.position.refetch(script.now, 31);
+    script.asks(epoch_end(5, 31));
+}
+
+#[test]
+fn an_epoch_later_than_the_one_asked_for_is_not_believed() {
+    let mut script = Script::reading(40, Reset::Latest);
+    script.position.handle_leader_changed(Some(LeaderEpoch(6)));
+    script.asks(epoch_end(5, 40));
+    let end = EpochEndOffset { epoch: i32::MAX, end_offset: 90 };
+    script.position.handle_epoch_end(script.now, script.id(), Ok(end));
+    script.asks(EARLIEST);
 }
