@@ -243,7 +243,7 @@ impl Position {
         answer: Result<EpochEndOffset, AskFailed>,
     ) {
         let State::AwaitingValidation { offset, epoch, bounds } = self.state else { return };
-        if self.pending == Some(id) && answer == Err(AskFailed::Call(CallFailed::Unsupported)) {
+        if self.pending == Some(id) && answer.is_err_and(cannot_validate) {
             // KIP-320: against brokers that cannot tell, a position is taken for valid, as before.
             self.validates = false;
             match bounds {
@@ -560,6 +560,20 @@ impl Position {
             _ => None,
         }
     }
+}
+
+/// Whether the leader will never say where epochs end. Before version 3 of the API (Kafka 2.3) only brokers are authorized to ask
+/// (KIP-320), and Java does not try.
+fn cannot_validate(failed: AskFailed) -> bool {
+    matches!(
+        failed,
+        AskFailed::Call(CallFailed::Unsupported)
+            | AskFailed::Broker(
+                ErrorCode::UNSUPPORTED_VERSION
+                    | ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT
+                    | ErrorCode::CLUSTER_AUTHORIZATION_FAILED
+            )
+    )
 }
 
 /// Whether the same question may be answered later, without anybody doing anything.

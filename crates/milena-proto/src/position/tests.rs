@@ -539,14 +539,21 @@ fn an_epoch_that_the_leader_does_not_know_is_no_loss() {
 
 #[test]
 fn a_broker_that_cannot_validate_is_read_from_as_ever() {
-    Script::reading(40, Reset::Latest)
-        .leader_moves(6)
-        .asks(epoch_end(5, 40))
-        .epoch_fails(CallFailed::Unsupported)
-        .fetches(40, Some(5))
-        // The next leader may be able to.
-        .leader_moves(7)
-        .asks(epoch_end(5, 40));
+    let cannot: [AskFailed; 3] = [
+        CallFailed::Unsupported.into(),
+        ErrorCode::CLUSTER_AUTHORIZATION_FAILED.into(),
+        ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT.into(),
+    ];
+    for failed in cannot {
+        Script::reading(40, Reset::Latest)
+            .leader_moves(6)
+            .asks(epoch_end(5, 40))
+            .epoch_fails(failed)
+            .fetches(40, Some(5))
+            // The next leader may be able to.
+            .leader_moves(7)
+            .asks(epoch_end(5, 40));
+    }
     // Where nothing can be validated, the epoch may be what the broker stumbles over.
     Script::reading(40, Reset::Latest)
         .leader_moves(6)
