@@ -54,7 +54,7 @@ impl BufferPool {
 
     fn put(&self, mut buffer: Vec<u8>) {
         let capacity = buffer.capacity();
-        if capacity < POOLED_BYTES_MIN || capacity > IDLE_BYTES_MAX {
+        if !(POOLED_BYTES_MIN..=IDLE_BYTES_MAX).contains(&capacity) {
             return;
         }
         buffer.clear();

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use proto::backoff::Backoff;
-use proto::types::{BrokerId, TopicId, TopicName, TopicPartition};
-use proto::wire::{Coordinator, ErrorCode, FindCoordinatorRequest, Request};
+use proto::types::{BrokerId, TopicId, TopicName};
+use proto::wire::{Coordinator, FindCoordinatorRequest, Request};
 
 use crate::buffer::BufferPool;
 use crate::clock;
@@ -153,27 +153,6 @@ impl Client {
         Err(last)
     }
 
-    /// Calls the leader of a partition, whoever it is by now, until it answers without a retriable error or the
-    /// request timeout has passed.
-    pub(crate) async fn call_leader<R: Request, T>(
-        &self,
-        tp: &TopicPartition,
-        request: &R,
-        read: impl Fn(R::Response) -> Result<T>,
-    ) -> Result<T> {
-        self.retrying(|| async {
-            let leader = self.metadata().leader(tp).await?;
-            let outcome = self.call_broker(leader, request).await.and_then(&read);
-            if let Err(error) = &outcome
-                && error.is_retriable()
-            {
-                self.metadata().refresh_soon();
-            }
-            outcome.map_err(|error| error.at(tp))
-        })
-        .await
-    }
-
     /// Who coordinates a group.
     pub(crate) async fn find_coordinator(&self, group: &str) -> Result<Coordinator> {
         self.retrying(|| async {
@@ -313,11 +292,6 @@ fn port(port: i32) -> Result<u16> {
 pub(crate) fn seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new().build_hasher().finish()
-}
-
-/// Turns a code into an error, where it is one.
-pub(crate) fn check(code: ErrorCode) -> Result<()> {
-    if code.is_ok() { Ok(()) } else { Err(Error::broker(code)) }
 }
 
 /// How long is left until then, for a timeout; never zero, so that a late caller gets a timeout and not a panic.

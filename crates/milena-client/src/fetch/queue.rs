@@ -47,6 +47,7 @@ pub(crate) struct Counters {
 }
 
 /// What a reader gets.
+#[allow(clippy::large_enum_variant)] // Taken apart where it is made: a box would be an allocation for each chunk.
 pub(crate) enum Next {
     Chunk(Chunk),
     Error(Error),
