@@ -1,6 +1,6 @@
 //! `milena consume`: the records of topics, as they come.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -34,8 +34,8 @@ pub(crate) async fn run(args: ConsumeArgs) -> Result<(), Failure> {
         () = stop.requested() => return stopped(args.until),
         built = build(&args, config) => built?,
     };
-    let events = tokio::spawn(tell(built.events()));
     let mut reading = Reading {
+        news: News { events: built.events(), failed: BTreeMap::new() },
         batches: built.batches(),
         source: built,
         reader: Reader::watch(),
@@ -49,9 +49,7 @@ pub(crate) async fn run(args: ConsumeArgs) -> Result<(), Failure> {
         },
     };
     let outcome = reading.run(&mut sink, &mut stop, args.until).await;
-    let outcome = reading.end(&mut sink, outcome).await;
-    events.abort();
-    outcome
+    reading.end(&mut sink, outcome).await
 }
 
 /// What a signal before the end comes to: an endless read has no other end.
@@ -136,15 +134,41 @@ async fn partitions(args: &ConsumeArgs, config: &ConsumerConfig) -> Result<Vec<T
     Ok(all.into_iter().filter(|tp| args.partitions.contains(&tp.partition)).collect())
 }
 
-/// Says what nobody asked for: positions that moved by themselves, commits that failed.
-async fn tell(mut events: Events) {
-    while let Some(event) = events.next().await {
-        let is_news = match &event {
-            Event::Moved { cause, from, lost, .. } => lost.is_some() || (from.is_some() && !cause.is_start()),
-            _ => false,
-        };
-        if is_news {
-            log::say(&event.to_string());
+/// What happens beside the records.
+struct News {
+    events: Events,
+    /// Partitions whose last commit failed for good, and why.
+    failed: BTreeMap<TopicPartition, client::Error>,
+}
+
+impl News {
+    /// Takes note of all that has happened.
+    fn catch_up(&mut self) {
+        while let Some(event) = self.events.try_next() {
+            self.note(event);
+        }
+    }
+
+    /// Says what nobody asked for: positions that moved by themselves.
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::Moved { ref cause, ref from, ref lost, .. }
+                if lost.is_some() || (from.is_some() && !cause.is_start()) =>
+            {
+                log::say(&event.to_string());
+            }
+            Event::Committed { partition, .. } => _ = self.failed.remove(&partition),
+            Event::CommitFailed { partition, error } => _ = self.failed.insert(partition, error),
+            _ => {}
+        }
+    }
+
+    /// What could not be committed is read again by whoever comes next: that is not what was asked for.
+    fn judge(mut self) -> Result<(), Failure> {
+        self.catch_up();
+        match self.failed.into_values().next() {
+            Some(error) => Err(Failure::runtime(format!("committing: {error}"))),
+            None => Ok(()),
         }
     }
 }
@@ -152,6 +176,7 @@ async fn tell(mut events: Events) {
 /// A read that is under way.
 struct Reading {
     source: Source,
+    news: News,
     reader: Reader,
     batches: BatchStream,
     lines: Lines,
@@ -181,6 +206,10 @@ impl Reading {
                         () = &mut requested => return stopped(until),
                         next = self.batches.next() => next,
                         () = self.reader.gone() => return Err(Failure::BrokenPipe),
+                        Some(event) = self.news.events.next() => {
+                            self.news.note(event);
+                            continue;
+                        }
                         () = due(&self.progress) => {
                             self.progress.tick(&self.source, self.records);
                             continue;
@@ -192,6 +221,7 @@ impl Reading {
                 Some(batch) => self.print(sink, batch?)?,
                 None => return Ok(()),
             }
+            self.news.catch_up();
             self.progress.tick(&self.source, self.records);
         }
         Ok(())
@@ -254,10 +284,7 @@ impl Reading {
         // What could not be printed is not acknowledged, and never will be.
         let drained = self.source.drain(if is_all_acked { DRAIN } else { Duration::ZERO }).await;
         self.progress.finish(&self.source, self.records);
-        match drained {
-            Err(error) if outcome.is_ok() => Err(error.into()),
-            _ => outcome,
-        }
+        outcome.and_then(|()| Ok(drained?)).and_then(|()| self.news.judge())
     }
 }
 

@@ -1,0 +1,252 @@
+//! `milena consume` prints what Java's consumer reads, byte for byte, and commits what it printed.
+
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use milena_tests::fixture::java::{self, Writer};
+use milena_tests::fixture::kafka::{Kafka, Options, Version};
+use milena_tests::fixture::{cli, start};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Child;
+use tokio::time::timeout;
+
+const ISOLATIONS: [&str; 2] = ["read_committed", "read_uncommitted"];
+
+/// Topics, and what Java writes into partition 0 of each, in order.
+const TOPICS: [(&str, &[(&str, &str)]); 7] = [
+    (
+        "letters",
+        &[("plain", "none"), ("plain", "gzip"), ("headers", "snappy"), ("times", "lz4"), ("batches", "zstd")],
+    ),
+    ("big", &[("big", "none"), ("big", "gzip"), ("big", "snappy"), ("big", "lz4"), ("big", "zstd")]),
+    ("transactions", &[("plain", "none"), ("transactions", "lz4")]),
+    // Ends with nothing but control records under read_committed.
+    ("aborted", &[("plain", "none"), ("aborted", "none")]),
+    ("open", &[("open", "zstd")]),
+    // Begins at offset 7.
+    ("deleted", &[("deleted", "none")]),
+    ("empty", &[]),
+];
+
+/// Takes records of any time, and keeps them.
+const ANY_TIME: [(&str, &str); 2] =
+    [("message.timestamp.after.max.ms", "9223372036854775807"), ("retention.ms", "-1")];
+
+struct World {
+    kafka: Kafka,
+    bootstrap: String,
+    milena: PathBuf,
+}
+
+impl World {
+    async fn start() -> World {
+        let milena = cli::program().await;
+        let kafka = start(Options::new(Version::NEWEST)).await.expect("Kafka starts");
+        World { bootstrap: kafka.direct_bootstrap(), kafka, milena }
+    }
+
+    async fn write(&self, topics: &[(&str, &[(&str, &str)])]) {
+        let mut writer = Writer::start(&self.kafka).await.expect("the writer starts");
+        for (topic, kinds) in topics {
+            self.kafka.create_topic(topic, 3, 1, &ANY_TIME).expect("the topic is created");
+            for (kind, codec) in *kinds {
+                writer.write(kind, codec, topic, 0).await.expect("Java writes");
+            }
+        }
+    }
+
+    /// What `milena consume` with these arguments prints.
+    async fn consume(&self, args: &str) -> Vec<String> {
+        cli::lines(&self.milena, self.arguments(args)).await
+    }
+
+    fn arguments<'a>(&'a self, args: &'a str) -> impl Iterator<Item = &'a str> {
+        let always = ["consume", "--bootstrap-server", &self.bootstrap, "--format", "jsonl"];
+        always.into_iter().chain(args.split(' '))
+    }
+
+    /// Partition, committed offset and lag of all that a group has committed.
+    async fn committed(&self, group: &str) -> Vec<(String, i64, i64)> {
+        let args = ["groups", "describe", group, "--format", "json", "-b", &self.bootstrap];
+        let lines = cli::lines(&self.milena, args).await;
+        let json: Value = serde_json::from_str(&lines[0]).expect("one JSON document");
+        let partitions = json["partitions"].as_array().expect("a list of partitions");
+        let partition = |one: &Value| {
+            let name = format!("{}-{}", one["topic"].as_str()?, one["partition"]);
+            Some((name, one["committed"].as_i64()?, one["lag"].as_i64()?))
+        };
+        partitions.iter().filter_map(partition).collect()
+    }
+
+    fn spawn(&self, args: &str) -> Child {
+        let mut command = cli::command(&self.milena, self.arguments(args));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs")
+    }
+}
+
+/// All records of one partition are compared in order, those of several partitions as a set: which partition is read first
+/// is nobody's promise.
+fn sorted(mut lines: Vec<String>) -> Vec<String> {
+    lines.sort();
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn milena_prints_what_java_reads() {
+    let world = World::start().await;
+    world.write(&TOPICS).await;
+    for isolation in ISOLATIONS {
+        let everything = java::dump(&world.kafka, isolation, &TOPICS.map(|(topic, _)| topic)).await;
+        let everything = everything.expect("Java reads");
+        for (topic, _) in TOPICS {
+            let javas = of_topic(&everything, topic);
+            let ours =
+                world.consume(&format!("--topic {topic} --until latest --isolation {isolation}")).await;
+            assert_eq!(ours, javas, "{topic} under {isolation}");
+
+            // As a group: the same, all of it committed, past control records too, and nothing is left to read.
+            let group = format!("{topic}-{isolation}");
+            let read =
+                format!("-t {topic} -g {group} --from earliest --until latest --isolation {isolation}");
+            assert_eq!(world.consume(&read).await, javas, "{topic} as a group under {isolation}");
+            let committed = world.committed(&group).await;
+            let lags: Vec<_> = committed.iter().map(|(name, _, lag)| (name.as_str(), *lag)).collect();
+            let partition = format!("{topic}-0");
+            match (topic, isolation) {
+                ("empty", _) | ("open", "read_committed") => assert_eq!(lags, []),
+                // The last stable offset is where the open transaction begins, which has four records.
+                ("transactions", "read_committed") => assert_eq!(lags, [(&*partition, 4)]),
+                _ => assert_eq!(lags, [(&*partition, 0)], "under {isolation}"),
+            }
+            assert_eq!(world.consume(&read).await, [] as [&str; 0], "{topic} once more");
+        }
+        let topics: String = TOPICS.iter().map(|(topic, _)| format!(" -t {topic}")).collect();
+        let ours = world.consume(&format!("--until latest --isolation {isolation}{topics}")).await;
+        assert_eq!(sorted(ours), sorted(everything), "all topics at once under {isolation}");
+    }
+    let letters = java::dump(&world.kafka, "read_uncommitted", &["letters"]).await.expect("Java reads");
+    begins_and_ends(&world, &letters).await;
+    output_to_a_file_is_the_same(&world, &letters).await;
+}
+
+fn of_topic(lines: &[String], topic: &str) -> Vec<String> {
+    let begin = format!("{{\"topic\":\"{topic}\",");
+    lines.iter().filter(|line| line.starts_with(&begin)).cloned().collect()
+}
+
+/// `--from` and `--until` in all forms, against the lines that Java reads.
+async fn begins_and_ends(world: &World, all: &[String]) {
+    let count = all.len();
+    let offset = |line: &String| serde_json::from_str::<Value>(line).expect("JSON")["offset"].as_i64();
+    assert_eq!(offset(&all[count - 1]), Some(count as i64 - 1), "no gaps: positions are offsets");
+    let read = async |args: &str| world.consume(&format!("-t letters -p 0 {args}")).await;
+    assert_eq!(read("--until count:5").await, all[..5]);
+    assert_eq!(read("--until count:0").await, [] as [&str; 0]);
+    assert_eq!(read("--until offset:7").await, all[..7]);
+    assert_eq!(read("--from offset:7 --until latest").await, all[7..]);
+    assert_eq!(read("--from offset:3 --until offset:4").await, all[3..4]);
+    assert_eq!(read("--from tail:2 --until latest").await, all[count - 2..]);
+    assert_eq!(read("--from tail:99999 --until latest").await, all);
+    assert_eq!(read("--from latest --until latest").await, [] as [&str; 0]);
+    // The third record of `plain` is the first that is not older, and then comes everything after it.
+    let third: Value = serde_json::from_str(&all[2]).expect("JSON");
+    let from = format!("--from timestamp:{} --until latest", third["timestamp"]);
+    assert_eq!(read(&from).await, all[2..]);
+
+    // A group that stops in the middle of a batch goes on there.
+    let group = |count| format!("-t letters -g middle --until count:{count}");
+    assert_eq!(world.consume(&group(3)).await, all[..3]);
+    assert_eq!(world.committed("middle").await[0].1, 3);
+    assert_eq!(world.consume(&group(4)).await, all[3..7]);
+    assert_eq!(world.committed("middle").await[0].1, 7);
+    // And partitions by name, committed for a group that nobody is a member of.
+    let alone = "-t letters -p 0 -g alone --from committed --until";
+    assert_eq!(world.consume(&format!("{alone} count:2")).await, all[..2]);
+    assert_eq!(world.consume(&format!("{alone} latest")).await, all[2..]);
+    assert_eq!(world.committed("alone").await, [("letters-0".to_owned(), count as i64, 0)]);
+}
+
+async fn output_to_a_file_is_the_same(world: &World, all: &[String]) {
+    let path = std::env::temp_dir().join(format!("milena-cli-equals-java-{}", std::process::id()));
+    let mut command = cli::command(&world.milena, world.arguments("-t letters -g file --until latest"));
+    command.stdout(std::fs::File::create(&path).expect("a scratch file"));
+    let status = command.status().await.expect("the program runs");
+    let text = std::fs::read_to_string(&path).expect("the scratch file");
+    std::fs::remove_file(&path).expect("the scratch file is ours");
+    assert!(status.success());
+    assert_eq!(text.lines().collect::<Vec<_>>(), all);
+    assert_eq!(world.committed("file").await[0].2, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn milena_ends_as_it_says() {
+    let world = World::start().await;
+    world.write(&[("letters", &[("plain", "none")])]).await;
+
+    // A signal: what was printed is committed, the group is left, and that is a good end of an endless read.
+    for (signal, group) in [("INT", "interrupted"), ("TERM", "terminated")] {
+        let mut child = world.spawn(&format!("-t letters -g {group}"));
+        read_lines(&mut child, 12).await;
+        kill(&child, signal).await;
+        assert_eq!(end_of(child).await, (Some(0), String::new()), "{signal}");
+        assert_eq!(world.committed(group).await, [("letters-0".to_owned(), 12, 0)]);
+        let left = cli::lines(&world.milena, ["groups", "list", "-b", &world.bootstrap]).await;
+        let ours: Vec<_> = left.iter().filter(|line| line.starts_with(group)).collect();
+        assert!(ours.len() == 1 && ours[0].contains("Empty"), "{left:?}");
+    }
+    // A bounded one did not come to its end.
+    let mut child = world.spawn("-t letters --until count:13");
+    read_lines(&mut child, 12).await;
+    kill(&child, "INT").await;
+    assert_eq!(end_of(child).await, (Some(130), String::new()));
+
+    // Whoever read the output goes, while there is nothing to print: a quiet end, and what was printed is committed.
+    let mut child = world.spawn("-t letters -g piped");
+    read_lines(&mut child, 12).await;
+    assert_eq!(end_of(child).await, (Some(0), String::new()));
+    assert_eq!(world.committed("piped").await, [("letters-0".to_owned(), 12, 0)]);
+
+    let said = |output: Output| (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"));
+    let run = async |args: &str| said(cli::run(&world.milena, args.split(' ')).await);
+    let b = &world.bootstrap;
+    let (code, text) = run(&format!("consume -b {b} -t no-such-topic")).await;
+    assert!(code == Some(1) && text.starts_with("milena: topic no-such-topic: UNKNOWN_TOPIC"), "{text}");
+    let (code, text) = run(&format!("consume -b {b} -t letters -p 3")).await;
+    assert_eq!((code, &*text), (Some(1), "milena: topic letters has no partition 3: it has 3\n"));
+    let (code, text) = run(&format!("consume -b {b} -t letters --property max.poll.recods=1")).await;
+    assert!(code == Some(2) && text.contains("did you mean `max.poll.records`?"), "{text}");
+    let (code, text) = run(&format!("consume -b {b} -t letters --from committed")).await;
+    assert!(code == Some(2) && text.contains("--group"), "{text}");
+    // A dead server in front of a live one is no matter.
+    let (code, text) = run(&format!("consume -b 127.0.0.1:1,{b} -t letters --until latest")).await;
+    assert_eq!((code, &*text), (Some(0), ""));
+    let (code, text) = run("consume -b 127.0.0.1:1 -t letters").await;
+    assert!(code == Some(1) && text.contains("127.0.0.1:1") && text.contains("refused"), "{text}");
+}
+
+/// Reads so many lines, and closes the pipe.
+async fn read_lines(child: &mut Child, count: usize) {
+    let out = child.stdout.take().expect("a pipe");
+    let mut lines = BufReader::new(out).lines();
+    for _ in 0..count {
+        let line = timeout(Duration::from_secs(60), lines.next_line()).await.expect("a line in time");
+        assert!(line.expect("the pipe holds").is_some(), "the output has ended");
+    }
+    child.stdout = Some(lines.into_inner().into_inner());
+}
+
+async fn kill(child: &Child, signal: &str) {
+    let pid = child.id().expect("it runs").to_string();
+    let killed = tokio::process::Command::new("kill").args(["-s", signal, &pid]).status().await;
+    assert!(killed.expect("there is a `kill`").success());
+}
+
+/// Exit code and what was said on standard error. The output is closed before.
+async fn end_of(mut child: Child) -> (Option<i32>, String) {
+    drop(child.stdout.take());
+    let output = timeout(Duration::from_secs(60), child.wait_with_output()).await.expect("an end in time");
+    let output = output.expect("it ends");
+    (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+}
