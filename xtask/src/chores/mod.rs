@@ -1,5 +1,6 @@
 //! What `cargo xtask` can do.
 
+mod bench;
 mod ci;
 mod demo;
 mod golden;
@@ -12,6 +13,8 @@ use std::process::ExitCode;
 use crate::error::{Error, Result};
 
 const USAGE: &str = "\
+cargo xtask bench [--quick] [--passes 5] [--cases 100B-none,...] [--readers milena,rdkafka,java]
+                                    Milena beside other clients, on a real broker that ends with it
 cargo xtask ci [step]...            everything that CI checks, or the steps whose names begin so
 cargo xtask demo [--version 4.3.1]  the main job, end to end, on a real broker that ends with it
 cargo xtask kafka up [--version 4.3.1] [--nodes 1] [--name default] [--property key=value]...
@@ -27,6 +30,7 @@ pub fn main() -> ExitCode {
     let mut args: VecDeque<String> = env::args().skip(1).collect();
     let chore = args.pop_front().unwrap_or_default();
     let done = match chore.as_str() {
+        "bench" => bench::run(args),
         "ci" => ci::run(args),
         "demo" => demo::run(args),
         "golden" => golden::run(args),

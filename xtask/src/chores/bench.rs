@@ -1,0 +1,26 @@
+//! `cargo xtask bench`: Milena beside other people's clients, on a real broker that ends with it.
+
+use std::collections::VecDeque;
+use std::env;
+use std::process::Command;
+
+use crate::error::{Context, Error, Result};
+use crate::kafka;
+
+/// Builds the benchmarks as a user's release build would, and hands them the command line.
+pub(super) fn run(args: VecDeque<String>) -> Result<()> {
+    if let Some(missing) = kafka::missing() {
+        return Err(Error::new(format!("the benchmarks run on real Kafka: {missing}")));
+    }
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let package = ["--quiet", "--release", "--package", "milena-benches"];
+    succeed(Command::new(&cargo).arg("build").args(package).arg("--bins").current_dir(crate::root()))?;
+    let mut run = Command::new(&cargo);
+    run.arg("run").args(package).args(["--bin", "side_by_side", "--"]).args(args).current_dir(crate::root());
+    succeed(&mut run)
+}
+
+fn succeed(command: &mut Command) -> Result<()> {
+    let status = command.status().context(|| format!("{command:?}"))?;
+    if status.success() { Ok(()) } else { Err(Error::new(format!("{command:?} ended with {status}"))) }
+}
