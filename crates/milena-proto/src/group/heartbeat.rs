@@ -12,6 +12,8 @@ pub(super) struct Heartbeat {
     /// When the last request was *sent* whose answer proved the membership. The coordinator's session cannot have begun
     /// before; when the answer came says nothing, as it may have waited in a socket while the process was stopped.
     proven: Option<Instant>,
+    /// The same, where the answer also said that no rebalance was under way: none has begun before.
+    calm: Option<Instant>,
 }
 
 /// A heartbeat that waits for its answer, and whom it spoke for.
@@ -29,8 +31,18 @@ impl Heartbeat {
         self.proven = self.proven.max(Some(sent));
     }
 
+    /// The coordinator counted us in, and the group was at rest, in answer to something sent at `sent`.
+    pub(super) fn calm(&mut self, sent: Instant) {
+        self.proven(sent);
+        self.calm = self.calm.max(Some(sent));
+    }
+
     pub(super) fn proven_at(&self) -> Option<Instant> {
         self.proven
+    }
+
+    pub(super) fn calm_at(&self) -> Option<Instant> {
+        self.calm
     }
 
     /// We are no member: nothing is proven, and no answer is waited for.

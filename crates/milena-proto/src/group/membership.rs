@@ -150,8 +150,9 @@ impl Membership {
     }
 
     /// Until when the partitions are surely this member's: one session after the last request *sent* that the
-    /// coordinator answered as to a member. Past it nothing may be handed out until an answer moves it on. This is what
-    /// stops a process that was suspended for longer than its session, whose fetch answers waited in the socket.
+    /// coordinator answered as to a member, but no longer than one rebalance timeout after the last one sent while the
+    /// group was at rest. Past it nothing may be handed out until an answer moves it on. This is what stops a process that
+    /// was suspended for longer than its session, whose fetch answers waited in the socket.
     ///
     /// A JoinGroup that waits for the others longer than the session makes a cooperative member pause as well: only its
     /// answer tells whether we are still in. `None`: there is nothing to hand out.

@@ -28,7 +28,7 @@ pub struct GroupSettings {
     /// Time that any request may take. Default 30 s. JoinGroup gets the rebalance timeout and 5 s more instead, as it is
     /// answered only when the others have rejoined; a heartbeat no more than a third of the session timeout.
     pub request_timeout: Duration,
-    /// Time kept back from a drain for the answer to the last commit. Default 1 s.
+    /// Time kept back from a drain, once for the answer to the last commit and once for JoinGroup to arrive. Default 1 s.
     pub commit_round_trip: Duration,
     /// First pause after a failure. Default 100 ms.
     pub retry_backoff: Duration,
@@ -60,10 +60,10 @@ impl GroupSettings {
         self.assignors.iter().all(|assignor| assignor.is_cooperative())
     }
 
-    /// How long a drain may take from the moment we hear of the rebalance. The coordinator's clock is up to one
-    /// heartbeat interval older than our news of it, and the last commit needs its answer before JoinGroup is sent.
+    /// How long a drain may take, counted from the last time that the group was surely at rest: the coordinator's clock,
+    /// which starts with the rebalance, is younger. The last commit must be answered and JoinGroup arrive within it.
     pub(super) fn drain_time(&self) -> Duration {
-        self.rebalance_timeout.saturating_sub(self.heartbeat_interval).saturating_sub(self.commit_round_trip)
+        self.rebalance_timeout.saturating_sub(self.commit_round_trip.saturating_mul(2))
     }
 
     /// JoinGroup is held by the coordinator up to the rebalance timeout. 5 s more: `JOIN_GROUP_TIMEOUT_LAPSE`.

@@ -99,12 +99,13 @@ impl Classic {
         let join = JoinReason::Refused { api: GroupApi::Heartbeat, error };
         match error {
             ErrorCode::NONE => {
-                self.proven(beat.sent);
+                self.calm(beat.sent);
                 self.backoff.reset();
             }
             ErrorCode::REBALANCE_IN_PROGRESS => {
                 // Kept alive, and told to rejoin. Who drains or joins already does so.
-                self.proven(beat.sent);
+                self.heartbeat.proven(beat.sent);
+                self.search.answered();
                 if let State::Stable(_) = self.state {
                     self.rejoin(now, None, JoinReason::Rebalancing);
                 }
@@ -182,7 +183,7 @@ impl Classic {
         };
         let leads = response.leader == response.member_id;
         self.identity = Identity { member_id: response.member_id, generation: Some(generation) };
-        self.proven(sent);
+        self.calm(sent);
         // The session starts anew with the coordinator's answer.
         self.heartbeat.schedule(later(now, self.settings.heartbeat_interval));
         let joined = Joined { generation, protocol, subscription, role: Role::Follower };
@@ -243,7 +244,7 @@ impl Classic {
                 Err(_) => return self.fail(LostReason::Fatal, GroupError::MalformedAssignment),
             },
         };
-        self.proven(sent);
+        self.calm(sent);
         self.heartbeat.schedule(later(now, self.settings.heartbeat_interval));
         self.backoff.reset();
         self.immediate_tries = IMMEDIATE_TRIES;
@@ -299,9 +300,9 @@ impl Classic {
         }
     }
 
-    /// The coordinator counted us in when it got what was sent then.
-    fn proven(&mut self, sent: Instant) {
-        self.heartbeat.proven(sent);
+    /// The coordinator counted us in and the group was at rest when it got what was sent then.
+    fn calm(&mut self, sent: Instant) {
+        self.heartbeat.calm(sent);
         self.search.answered();
     }
 

@@ -168,8 +168,10 @@ impl Classic {
         if self.owned.is_empty() {
             return None;
         }
-        // No heartbeat can prove a partition that we have not got: one of the two is always there.
-        self.heartbeat.proven_at()?.checked_add(self.settings.session_timeout)
+        // Whoever is silent is removed after its session, and whoever does not rejoin after the rebalance timeout.
+        let session = later(self.heartbeat.proven_at()?, self.settings.session_timeout);
+        let rebalance = later(self.heartbeat.calm_at()?, self.settings.rebalance_timeout);
+        Some(session.min(rebalance))
     }
 
     pub(super) fn assignment(&self) -> &BTreeSet<TopicPartition> {
@@ -200,7 +202,8 @@ impl Classic {
     }
 
     fn revoke(&mut self, now: Instant, partitions: BTreeSet<TopicPartition>, then: Then) {
-        let deadline = later(now, self.settings.drain_time());
+        let at_rest = self.heartbeat.calm_at().unwrap_or(now);
+        let deadline = later(at_rest, self.settings.drain_time()).max(now);
         let give_up_at = later(deadline, self.settings.commit_round_trip);
         self.events.push_back(GroupEvent::Revoke { partitions: partitions.clone(), deadline });
         self.state = State::Revoking(Revoking { partitions, give_up_at, then });

@@ -58,6 +58,14 @@ fn the_session_is_counted_from_when_the_heartbeat_was_sent() {
 }
 
 #[test]
+fn the_session_is_counted_from_when_the_sync_was_sent() {
+    let mut group = Script::syncing(settings(AssignorKind::Range));
+    let sent = group.now;
+    group.after(Duration::from_secs(10)).answers(synced(&[0])).emits_stable(1).emits_assigned(1, &[0], &[0]);
+    assert_eq!(group.group.session_deadline(), Some(sent + SESSION));
+}
+
+#[test]
 fn a_zombie_learns_that_it_lost_everything() {
     let mut group = Script::stable(AssignorKind::Range, &[0, 1]);
     group.sleeps(SESSION * 2).wakes().sends(GroupApi::Heartbeat);
@@ -71,8 +79,10 @@ fn a_zombie_learns_that_it_lost_everything() {
 #[test]
 fn a_member_that_is_told_to_rejoin_is_alive() {
     let mut group = Script::stable(AssignorKind::Range, &[0]);
-    group.hears_of_rebalance().emits_revoke(&[0]);
-    assert_eq!(group.group.session_deadline(), Some(group.now + SESSION));
+    group.after(HEARTBEAT).sends(GroupApi::Heartbeat);
+    let sent = group.now;
+    group.after(HEARTBEAT).answers(heartbeat(ErrorCode::REBALANCE_IN_PROGRESS)).emits_revoke(&[0]);
+    assert_eq!(group.group.session_deadline(), Some(sent + SESSION));
 }
 
 #[test]
@@ -185,6 +195,15 @@ fn a_lost_connection_is_no_lost_membership() {
     group.answer(old, CallFailed::Disconnected).is_quiet();
     assert!(group.group.snapshot().is_some(), "commits wait for the coordinator, and keep their generation");
     group.finds_coordinator_again().sends(GroupApi::Heartbeat).answers(heartbeat(ErrorCode::NONE)).is_quiet();
+}
+
+#[test]
+fn what_the_old_coordinator_says_late_is_dropped() {
+    let mut group = Script::stable(AssignorKind::Range, &[0]);
+    group.after(HEARTBEAT).sends(GroupApi::Heartbeat);
+    let old = group.last_id();
+    group.coordinator_lost().finds_coordinator_again().sends(GroupApi::Heartbeat);
+    group.answer(old, heartbeat(ErrorCode::UNKNOWN_MEMBER_ID)).is_quiet();
 }
 
 #[test]

@@ -244,6 +244,43 @@ fn errors_that_no_try_cures_end_the_member() {
 }
 
 #[test]
+fn a_sync_that_is_refused_for_good_ends_the_member() {
+    for error in
+        [ErrorCode::GROUP_AUTHORIZATION_FAILED, ErrorCode::INCONSISTENT_GROUP_PROTOCOL, ErrorCode(9999)]
+    {
+        let mut group = Script::syncing(settings(AssignorKind::Range));
+        group.answers(sync_refused(error));
+        assert!(matches!(group.events.pop_front(), Some(GroupEvent::Fatal { .. })), "{error}");
+        group.is_quiet();
+    }
+    let mut group = Script::syncing(settings(AssignorKind::Range));
+    group.answers(CallFailed::Unsupported);
+    group.emits(GroupEvent::Fatal { error: GroupError::Unsupported { api: GroupApi::SyncGroup } }).is_quiet();
+}
+
+#[test]
+fn a_coordinator_that_stumbles_over_a_sync_is_joined_again_after_a_pause() {
+    for error in [ErrorCode::UNKNOWN_SERVER_ERROR, ErrorCode::COORDINATOR_LOAD_IN_PROGRESS] {
+        let mut group = Script::syncing(settings(AssignorKind::Range));
+        group.answers(sync_refused(error)).is_quiet();
+        group.after(Duration::from_secs(1)).sends(GroupApi::JoinGroup).emits_joining().is_quiet();
+        assert_eq!(group.last_join().0.member_id, "m1");
+    }
+}
+
+#[test]
+fn a_static_member_whose_place_was_taken_ends() {
+    let mut settings = settings(AssignorKind::Range);
+    settings.group_instance_id = Some("i1".to_owned());
+    let fatal =
+        GroupEvent::Fatal { error: GroupError::FencedInstanceId { group_instance_id: "i1".to_owned() } };
+    let mut group = Script::joining(settings.clone());
+    group.answers(join_refused(ErrorCode::FENCED_INSTANCE_ID)).emits(fatal.clone()).is_quiet();
+    let mut group = Script::syncing(settings);
+    group.answers(sync_refused(ErrorCode::FENCED_INSTANCE_ID)).emits(fatal).is_quiet();
+}
+
+#[test]
 fn a_search_that_is_not_allowed_ends_the_member() {
     let mut group = Script::new(settings(AssignorKind::Range));
     group.subscribes(&["t"]).emits(GroupEvent::NeedMetadata(topics(&["t"])));

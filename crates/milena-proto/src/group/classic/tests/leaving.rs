@@ -39,6 +39,11 @@ fn who_never_joined_has_left() {
     group.leaves().emits(GroupEvent::Left).is_quiet();
     is_over(&mut group);
 
+    let mut group = Script::new(settings(AssignorKind::Range));
+    group.subscribes(&["t"]).emits(GroupEvent::NeedMetadata(topics(&["t"]))).sends(GroupApi::FindCoordinator);
+    group.leaves().emits(GroupEvent::Left).answers(found()).is_quiet();
+    is_over(&mut group);
+
     let mut group = Script::joining(settings(AssignorKind::Range));
     let join = group.last_id();
     group.leaves().emits(GroupEvent::Left).is_quiet();

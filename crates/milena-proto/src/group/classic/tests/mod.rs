@@ -35,6 +35,9 @@ struct Script {
     calls: VecDeque<GroupCall>,
     events: VecDeque<GroupEvent>,
     last: Option<GroupCall>,
+    /// When `last` was sent, and when what was last answered well while the group was at rest.
+    sent: BTreeMap<RequestId, Instant>,
+    calm: Instant,
     assignor: AssignorKind,
 }
 
@@ -52,9 +55,12 @@ fn settings(assignor: AssignorKind) -> GroupSettings {
 impl Script {
     fn new(settings: GroupSettings) -> Self {
         let assignor = settings.assignors[0];
+        let now = Instant::now();
         Self {
             group: Membership::new(settings, 7),
-            now: Instant::now(),
+            now,
+            sent: BTreeMap::new(),
+            calm: now,
             calls: VecDeque::new(),
             events: VecDeque::new(),
             last: None,
@@ -160,6 +166,7 @@ impl Script {
 
     fn pump(&mut self) -> &mut Self {
         while let Some(call) = self.group.poll_request(self.now) {
+            self.sent.insert(call.id, self.now);
             self.calls.push_back(call);
         }
         while let Some(event) = self.group.poll_event() {
@@ -209,7 +216,16 @@ impl Script {
     }
 
     fn answer(&mut self, id: RequestId, answer: impl Into<Answer>) -> &mut Self {
-        self.group.handle_response(self.now, id, answer.into().0);
+        let answer = answer.into().0;
+        if let Ok(
+            GroupResponse::Heartbeat(HeartbeatResponse { error: ErrorCode::NONE, .. })
+            | GroupResponse::JoinGroup(JoinGroupResponse { error: ErrorCode::NONE, .. })
+            | GroupResponse::SyncGroup(SyncGroupResponse { error: ErrorCode::NONE, .. }),
+        ) = &answer
+        {
+            self.calm = self.calm.max(self.sent.get(&id).copied().unwrap_or(self.calm));
+        }
+        self.group.handle_response(self.now, id, answer);
         self.pump()
     }
 
@@ -243,7 +259,7 @@ impl Script {
 
     #[track_caller]
     fn emits_revoke(&mut self, going: &[i32]) -> &mut Self {
-        let deadline = self.now + REBALANCE - HEARTBEAT - COMMIT;
+        let deadline = self.calm + REBALANCE - COMMIT * 2;
         self.emits(GroupEvent::Revoke { partitions: partitions(going), deadline })
     }
 

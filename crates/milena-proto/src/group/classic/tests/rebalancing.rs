@@ -50,18 +50,48 @@ fn heartbeats_go_on_while_the_shell_drains() {
 
 #[test]
 fn a_drain_without_end_is_cut_one_commit_past_its_deadline() {
-    let mut settings = settings(AssignorKind::Range);
-    settings.heartbeat_interval = HEARTBEAT;
-    let mut group = Script::stable_with(settings, &[0, 1]);
+    let mut group = Script::stable(AssignorKind::Range, &[0, 1]);
+    let calm = group.now;
     group.hears_of_rebalance().emits_revoke(&[0, 1]);
     group.after(HEARTBEAT).sends(GroupApi::Heartbeat).answers(heartbeat(ErrorCode::REBALANCE_IN_PROGRESS));
     group.after(HEARTBEAT).sends(GroupApi::Heartbeat);
-    // The deadline, and the last commit's time: as late as the coordinator would remove us.
-    group.after(REBALANCE - HEARTBEAT * 3 - Duration::from_millis(1)).is_quiet();
+    // JoinGroup has one more second to arrive before the coordinator removes us.
+    let cut = calm + REBALANCE - COMMIT;
+    group.after(cut - group.now - Duration::from_millis(1)).is_quiet();
     group.after(Duration::from_millis(1)).emits_lost(&[0, 1], LostReason::RevokeTimedOut);
     group.sends(GroupApi::JoinGroup).emits_joining();
     // Too late: nothing is revoking.
     group.revoked().is_quiet();
+}
+
+#[test]
+fn the_drain_is_counted_from_when_the_group_was_at_rest() {
+    let mut group = Script::stable(AssignorKind::Range, &[0]);
+    let calm = group.now;
+    group.after(HEARTBEAT).sends(GroupApi::Heartbeat).after(Duration::from_secs(10));
+    // The rebalance may have begun right after the answer before this one was given.
+    group.answers(heartbeat(ErrorCode::REBALANCE_IN_PROGRESS));
+    group.emits(GroupEvent::Revoke { partitions: partitions(&[0]), deadline: calm + REBALANCE - COMMIT * 2 });
+}
+
+#[test]
+fn who_hears_too_late_of_a_rebalance_has_time_for_one_commit() {
+    let mut group = Script::stable(AssignorKind::Range, &[0]);
+    group.sleeps(REBALANCE * 2).wakes().sends(GroupApi::Heartbeat);
+    group.answers(heartbeat(ErrorCode::REBALANCE_IN_PROGRESS));
+    let deadline = group.now;
+    group.emits(GroupEvent::Revoke { partitions: partitions(&[0]), deadline });
+    group.after(COMMIT).emits_lost(&[0], LostReason::RevokeTimedOut).sends(GroupApi::JoinGroup);
+}
+
+#[test]
+fn who_may_be_removed_by_a_rebalance_hands_out_nothing() {
+    let mut settings = settings(AssignorKind::CooperativeSticky);
+    settings.rebalance_timeout = Duration::from_secs(10);
+    let mut group = Script::stable_with(settings, &[0]);
+    let calm = group.now;
+    group.hears_of_rebalance().sends(GroupApi::JoinGroup).emits_joining();
+    assert_eq!(group.group.session_deadline(), Some(calm + Duration::from_secs(10)));
 }
 
 #[test]
@@ -192,7 +222,13 @@ fn a_join_that_waits_for_others_past_the_session_stops_delivery() {
     group.after(SESSION + Duration::from_secs(5)).is_quiet();
     assert_eq!(group.group.session_deadline(), Some(told + SESSION));
     let joined = group.follows(2);
-    group.answers(joined).sends(GroupApi::SyncGroup).answers(synced(&[0, 1]));
+    group.answers(joined).sends(GroupApi::SyncGroup);
+    assert_eq!(
+        group.group.session_deadline(),
+        Some(told + SESSION),
+        "the answer may have waited in the socket"
+    );
+    group.answers(synced(&[0, 1]));
     assert_eq!(group.group.session_deadline(), Some(group.now + SESSION));
 }
 
