@@ -213,11 +213,17 @@ impl Metadata {
                 }
                 match answer {
                     Ok(_) => {
-                        *failure = None;
+                        if failure.take().is_some() {
+                            tracing::info!("the cluster answers");
+                        }
                         *answers += 1;
                     }
                     Err(error) => {
-                        tracing::debug!(%error, "metadata");
+                        // Said once until somebody answers: a reader without a group has no other news of a dead cluster.
+                        match *answers > 0 && failure.is_none() {
+                            true => tracing::warn!(%error, "no broker answers, trying again"),
+                            false => tracing::debug!(%error, "metadata"),
+                        }
                         *failure = Some(error);
                     }
                 }
