@@ -20,11 +20,11 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Nothing is drawn before the first interval has passed.
+    /// The first line is drawn soon: what it sees is where the partitions begin.
     pub(crate) fn new(until: Until, is_committed_only: bool) -> Self {
         let now = Instant::now();
         let meter = Meter::new(now, until, is_committed_only);
-        Self { is_shown: io::stderr().is_terminal(), meter, due: now + INTERVAL }
+        Self { is_shown: io::stderr().is_terminal(), meter, due: now + FIRST }
     }
 
     /// When the next line is due; `None` if nobody would see it.
@@ -51,10 +51,11 @@ impl Progress {
         }
     }
 
-    /// Leaves the last line standing.
+    /// Leaves a last line standing that sums it up.
     pub(crate) fn finish(&mut self, source: &Source, records: u64) {
         if self.is_shown {
-            self.draw(Instant::now(), source, records);
+            let bytes = source.counters().bytes_received;
+            log::show_progress(Some(&self.meter.summary(Instant::now(), records, bytes)));
             log::end_progress();
         }
     }
@@ -106,6 +107,12 @@ impl Meter {
             line.push_str(&format!("  {} left", Clock(elapsed * (1.0 - share) / share)));
         }
         line
+    }
+
+    fn summary(&self, now: Instant, records: u64, bytes: u64) -> String {
+        let seconds = now.saturating_duration_since(self.started).as_secs_f64().max(1e-3);
+        let (all, rate) = (Bytes(bytes as f64), Bytes(bytes as f64 / seconds));
+        format!("{} records  {all} in {seconds:.1} s  {rate}/s", grouped(records))
     }
 
     /// Takes over where partitions stand. Returns how many offsets they are behind.
@@ -192,6 +199,7 @@ impl std::fmt::Display for Clock {
     }
 }
 
+const FIRST: Duration = Duration::from_millis(20);
 const INTERVAL: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
@@ -236,6 +244,7 @@ mod tests {
         let last =
             meter.line(at(4), 2000, 3_500_000, &[status(0, 1200, 9000, 9000), status(1, 1000, 1000, 1000)]);
         assert_eq!(last, "2,000 records  0 B/s  100%");
+        assert_eq!(meter.summary(at(4), 2000, 3_500_000), "2,000 records  3.5 MB in 4.0 s  875.0 kB/s");
     }
 
     #[test]

@@ -80,7 +80,14 @@ struct Group {
     state: String,
     protocol_type: String,
     assignor: String,
-    members: Vec<Member>,
+    /// `None` for groups whose members cannot be asked for.
+    members: Option<Vec<Member>>,
+}
+
+impl Group {
+    fn members(&self) -> &[Member] {
+        self.members.as_deref().unwrap_or_default()
+    }
 }
 
 #[derive(Debug)]
@@ -157,7 +164,7 @@ impl Picture {
                 "committed": partition.committed,
                 "end_offset": partition.end,
                 "lag": partition.lag(),
-                "member_id": partition.member.map(|member| &self.group.members[member].id),
+                "member_id": partition.member.map(|member| &self.group.members()[member].id),
             })
         };
         json!({
@@ -165,7 +172,7 @@ impl Picture {
             "state": self.group.state,
             "protocol_type": self.group.protocol_type,
             "assignor": Some(&self.group.assignor).filter(|assignor| !assignor.is_empty()),
-            "members": Value::from_iter(self.group.members.iter().map(member)),
+            "members": self.group.members.as_ref().map(|members| Value::from_iter(members.iter().map(member))),
             "partitions": Value::from_iter(self.partitions.iter().map(partition)),
         })
     }
@@ -179,13 +186,13 @@ impl Picture {
             group.name.clone(),
             group.state.clone(),
             or_dash(assignor),
-            group.members.len().to_string(),
+            or_dash(group.members.as_ref().map(Vec::len)),
             or_dash(lag),
         ]);
         head.write(out);
 
         let mut members = Table::new(&["MEMBER", "CLIENT", "HOST", "INSTANCE", "ASSIGNMENT"]);
-        for member in &group.members {
+        for member in group.members() {
             members.row([
                 member.id.clone(),
                 member.client_id.clone(),
@@ -203,7 +210,7 @@ impl Picture {
                 or_dash(partition.committed),
                 or_dash(partition.end),
                 or_dash(partition.lag()),
-                or_dash(partition.member.map(|member| &group.members[member].id)),
+                or_dash(partition.member.map(|member| &group.members()[member].id)),
             ]);
         }
         for table in [members, partitions].iter().filter(|table| !table.is_empty()) {
@@ -229,7 +236,7 @@ async fn describe(client: &Client, name: &str) -> Result<Group, Failure> {
         state: listed.state.unwrap_or_else(|| "-".to_owned()),
         protocol_type: listed.protocol_type,
         assignor: String::new(),
-        members: Vec::new(),
+        members: None,
     })
 }
 
@@ -248,7 +255,7 @@ impl From<GroupDescription> for Group {
             state: described.state,
             protocol_type: described.protocol_type,
             assignor: described.protocol,
-            members: described.members.into_iter().map(member).collect(),
+            members: Some(described.members.into_iter().map(member).collect()),
         }
     }
 }
@@ -274,7 +281,7 @@ async fn ends<'a>(
 
 /// The partitions that members are assigned, each with the member's place.
 fn assigned(group: &Group) -> impl Iterator<Item = (&TopicPartition, usize)> {
-    let members = group.members.iter().enumerate();
+    let members = group.members().iter().enumerate();
     members.flat_map(|(place, member)| member.assignment.iter().flatten().map(move |tp| (tp, place)))
 }
 
@@ -308,7 +315,7 @@ mod tests {
             state: "Stable".to_owned(),
             protocol_type: "consumer".to_owned(),
             assignor: "range".to_owned(),
-            members: vec![member("a", &[1, 0]), member("b", &[2])],
+            members: Some(vec![member("a", &[1, 0]), member("b", &[2])]),
         };
         let committed = BTreeMap::from([
             (tp(0), CommittedOffset::new(90)),
