@@ -38,34 +38,46 @@ pub enum Target {
 
 /// What is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(missing_docs)] // Each is its request.
 pub enum GroupRequest {
+    /// Which broker coordinates the group?
     FindCoordinator(FindCoordinatorRequest),
+    /// In, or in again, with what we want and have.
     JoinGroup(JoinGroupRequest),
+    /// Our assignment, please; the leader brings everybody's.
     SyncGroup(SyncGroupRequest),
+    /// Still here.
     Heartbeat(HeartbeatRequest),
+    /// Out.
     LeaveGroup(LeaveGroupRequest),
 }
 
 /// What was answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(missing_docs)] // Each is its response.
 pub enum GroupResponse {
+    /// Which broker coordinates the group.
     FindCoordinator(FindCoordinatorResponse),
+    /// In, or why not. For the leader with what everybody wants and has.
     JoinGroup(JoinGroupResponse),
+    /// Our assignment.
     SyncGroup(SyncGroupResponse),
+    /// Whether we are, and whether the group rebalances.
     Heartbeat(HeartbeatResponse),
+    /// Heard.
     LeaveGroup(LeaveGroupResponse),
 }
 
 /// The API of a call, for errors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs)] // Kafka's own names.
 pub enum GroupApi {
+    /// FindCoordinator (10).
     FindCoordinator,
+    /// JoinGroup (11).
     JoinGroup,
+    /// SyncGroup (14).
     SyncGroup,
+    /// Heartbeat (12).
     Heartbeat,
+    /// LeaveGroup (13).
     LeaveGroup,
 }
 

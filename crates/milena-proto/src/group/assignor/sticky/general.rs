@@ -134,11 +134,14 @@ impl<'a> Balance<'a> {
         // the bound is there for that, far from what a real group needs.
         for _ in 0..=movable.len().max(16) {
             let mut moved = false;
+            let mut balanced = self.is_balanced();
             for slot in movable {
-                if self.is_balanced() {
+                if balanced {
                     break;
                 }
-                moved |= self.move_if_better(*slot);
+                if self.move_if_better(*slot) {
+                    (moved, balanced) = (true, self.is_balanced());
+                }
             }
             any |= moved;
             if !moved {

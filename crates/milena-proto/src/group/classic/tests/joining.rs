@@ -318,9 +318,8 @@ fn a_broker_without_the_api_ends_the_member() {
 
 #[test]
 fn an_assignor_that_we_did_not_offer_ends_the_member() {
-    let mut group = Script::joining(settings(AssignorKind::Range));
     for (name, fatal) in [(Some("sticky"), "sticky"), (None, "")] {
-        group = Script::joining(settings(AssignorKind::Range));
+        let mut group = Script::joining(settings(AssignorKind::Range));
         let joined = JoinGroupResponse { protocol_name: name.map(str::to_owned), ..group.follows(1) };
         group.answers(joined);
         group
@@ -328,10 +327,10 @@ fn an_assignor_that_we_did_not_offer_ends_the_member() {
             .is_quiet();
     }
     let fatal = GroupError::InconsistentGroupProtocol { assignors: vec![AssignorKind::Range] };
-    group = Script::joining(settings(AssignorKind::Range));
+    let mut group = Script::joining(settings(AssignorKind::Range));
     let joined = JoinGroupResponse { protocol_type: Some("connect".to_owned()), ..group.follows(1) };
     group.answers(joined).emits(GroupEvent::Fatal { error: fatal.clone() }).is_quiet();
-    group = Script::syncing(settings(AssignorKind::Range));
+    let mut group = Script::syncing(settings(AssignorKind::Range));
     let synced = SyncGroupResponse { protocol_name: Some("sticky".to_owned()), ..synced(&[0]) };
     group.answers(synced).emits(GroupEvent::Fatal { error: fatal }).is_quiet();
 }

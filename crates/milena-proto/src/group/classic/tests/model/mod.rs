@@ -156,7 +156,7 @@ enum Response {
 impl World {
     fn new(assignor: AssignorKind, rebalance_timeout: Duration) -> Self {
         let mut world = Self {
-            now: Instant::now(),
+            now: some_instant(),
             settings: GroupSettings { rebalance_timeout, ..settings(assignor) },
             coordinator: Coordinator::new(rebalance_timeout),
             members: Vec::new(),
