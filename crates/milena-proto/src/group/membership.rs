@@ -55,7 +55,7 @@ impl Membership {
 
     /// How many partitions topics have, from metadata. Answers [`GroupEvent::NeedMetadata`] and is called again at each
     /// change; topics that are not listed stay as they were known. 0 for a topic that the brokers say does not exist: as
-    /// leader, this member waits a while for the counts of all topics before it assigns.
+    /// leader, this member waits up to 5 s for the counts of all topics before it assigns.
     pub fn handle_partition_counts(&mut self, now: Instant, counts: &BTreeMap<TopicName, i32>) {
         match &mut self.protocol {
             Protocol::Classic(classic) => classic.handle_partition_counts(now, counts),

@@ -1,7 +1,7 @@
 //! The leader's part: everybody's subscriptions in, everybody's assignment out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::state::{Joined, Role, State, Syncing};
 use super::{Classic, later};
@@ -9,6 +9,10 @@ use crate::group::consumer_protocol::{self, Assignment, Subscription};
 use crate::group::{GroupEvent, JoinReason, Member};
 use crate::types::TopicName;
 use crate::wire::JoinGroupMember;
+
+/// How long the leader waits for the counts of topics that only others subscribe to. All the others wait in SyncGroup
+/// meanwhile, and a topic that turns up later costs one more rebalance.
+const METADATA_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Classic {
     pub(in crate::group) fn handle_partition_counts(
@@ -84,8 +88,7 @@ impl Classic {
             self.state = State::Syncing(Syncing::Waiting { joined, assignments: Vec::new() });
             return self.want_metadata();
         }
-        // The others wait in SyncGroup for us, and the coordinator does not wait for ever.
-        let patience = self.settings.request_timeout.min(self.settings.rebalance_timeout / 2);
+        let patience = METADATA_PATIENCE.min(self.settings.rebalance_timeout / 2);
         self.state = State::Syncing(Syncing::Gathering { joined, members, give_up_at: later(now, patience) });
         self.want_metadata();
         if self.wanted.iter().all(|topic| self.counts.contains_key(topic)) {

@@ -36,7 +36,7 @@ fn the_leader_does_not_wait_for_metadata_for_ever() {
     group.counts(&[("t", 1)]);
     let joined = group.leads(1, &[("m1", &["t"]), ("m2", &["u"])]);
     group.answers(joined).emits(GroupEvent::NeedMetadata(topics(&["t", "u"]))).is_quiet();
-    let waits = Duration::from_secs(30) - HEARTBEAT;
+    let waits = Duration::from_secs(5) - HEARTBEAT;
     group.after(HEARTBEAT).sends(GroupApi::Heartbeat).after(waits).sends(GroupApi::SyncGroup).is_quiet();
     let (_, assignments) = group.last_sync();
     assert!(assignments["m2"].is_empty());
