@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use milena_tests::fixture::java::{self, Writer};
 use milena_tests::fixture::kafka::{Kafka, Options, Version};
 use milena_tests::fixture::{cli, start};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Child;
 use tokio::time::timeout;
 
@@ -224,6 +226,76 @@ async fn milena_ends_as_it_says() {
     assert_eq!((code, &*text), (Some(0), ""));
     let (code, text) = run("consume -b 127.0.0.1:1 -t letters").await;
     assert!(code == Some(1) && text.contains("127.0.0.1:1") && text.contains("refused"), "{text}");
+}
+
+/// What goes in line by line comes out the same, as Java reads it.
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_become_records() {
+    let world = World::start().await;
+    let b = &*world.bootstrap;
+    let create = ["topics", "create", "letters", "--partitions", "3", "-b", b];
+    assert_eq!(cli::lines(&world.milena, create).await, [] as [&str; 0]);
+
+    let produce = async |args: &[&str], text: &str| {
+        let args = ["produce", "-b", b, "-t", "letters"].into_iter().chain(args.iter().copied());
+        let mut child = cli::command(&world.milena, args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program runs");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        stdin.write_all(text.as_bytes()).await.expect("it reads");
+        drop(stdin);
+        end_of(child).await
+    };
+    let text: String = (0..1000).map(|line| format!("k{}:value {line}\n", line % 10)).collect();
+    let sent = produce(&["--key-separator", ":", "--compression", "zstd"], &text).await;
+    assert_eq!(sent, (Some(0), String::new()));
+    assert_eq!(produce(&["-p", "1"], "no key\n\nno end").await, (Some(0), String::new()));
+    let (code, said) = produce(&["-k", ":"], "k:v\nno separator\nk:w\n").await;
+    assert_eq!((code, &*said), (Some(1), "milena: line 2: no key: there is no `:` in it\n"));
+
+    let lines = java::dump(&world.kafka, "read_uncommitted", &["letters"]).await.expect("Java reads");
+    let base64 = |json: &Value| Some(STANDARD.decode(json.as_str()?).expect("base64"));
+    let record = |line: &String| {
+        let json: Value = serde_json::from_str(line).expect("JSON");
+        let text = |json: &Value| base64(json).map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
+        (json["partition"].as_i64(), text(&json["key"]), text(&json["value"]))
+    };
+    let records: Vec<_> = lines.iter().map(record).collect();
+    // The last line that had a key is written although the next one is refused.
+    assert_eq!(records.len(), 1004);
+    for key in 0..10 {
+        let key = format!("k{key}");
+        let of_key: Vec<_> = records.iter().filter(|(_, its, _)| *its == Some(key.clone())).collect();
+        assert!(of_key.iter().all(|(partition, ..)| *partition == of_key[0].0), "{key} is in one partition");
+        let values: Vec<_> = of_key.iter().filter_map(|(.., value)| value.clone()).collect();
+        let sent = text.lines().filter_map(|line| line.split_once(':')).filter(|(its, _)| *its == key);
+        assert_eq!(values, sent.map(|(_, value)| value).collect::<Vec<_>>(), "{key} is in order");
+    }
+    let without: Vec<_> = records.iter().filter(|(_, key, _)| key.is_none()).collect();
+    let values: Vec<_> = without.iter().map(|(partition, _, value)| (*partition, value.as_deref())).collect();
+    assert_eq!(values, [(Some(1), Some("no key")), (Some(1), Some("")), (Some(1), Some("no end"))]);
+
+    // While it waits for lines: what was read is written, and there might have been more.
+    let mut child = cli::command(&world.milena, ["produce", "-b", b, "-t", "letters", "-p", "2"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(b"before\nhalf a li").await.expect("it reads");
+    let before = world.kafka.end_offset("letters", 2).expect("the end of the partition");
+    let read = ["consume", "-b", b, "-t", "letters", "-p", "2", "--from", "tail:1", "--until", "latest"];
+    timeout(Duration::from_secs(60), async { while cli::lines(&world.milena, read).await != ["before"] {} })
+        .await
+        .expect("the line is written while the next one is open");
+    kill(&child, "INT").await;
+    assert_eq!(end_of(child).await, (Some(130), String::new()));
+    let end = world.kafka.end_offset("letters", 2).expect("the end of the partition");
+    assert!((before..=before + 1).contains(&end), "{before}, then {end}");
 }
 
 /// Reads so many lines, and closes the pipe.

@@ -233,15 +233,20 @@ impl Reading {
         }
         let partition = batch.partition();
         self.lines.begin(&partition.topic, partition.partition, batch.decoded().header());
+        let mut next = batch.offsets().start;
         for record in batch.records() {
             let record = match record {
                 Ok(record) if self.left > 0 => record,
                 // The rest of the batch is not wanted.
                 Ok(record) => return self.print_part(sink, &batch, record.offset()),
-                Err(error) => return Err(client::Error::corrupt(partition, error.base_offset, error).into()),
+                Err(error) => {
+                    self.print_part(sink, &batch, next)?;
+                    return Err(client::Error::corrupt(partition, next, error).into());
+                }
             };
             self.lines.push(sink.buffer(), &record);
             sink.end_line().map_err(Failure::writing)?;
+            next = record.offset().saturating_add(1);
             self.left -= 1;
             self.records += 1;
         }
