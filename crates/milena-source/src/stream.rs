@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use client::consumer::Consumer;
-use client::records::OwnedRecord;
+use client::records::{DecodeError, OwnedRecord};
 use client::{Error, Result};
 use futures_core::Stream;
 
@@ -91,6 +91,8 @@ impl Stream for BatchStream {
 pub struct RecordStream {
     batches: BatchStream,
     open: Option<Open>,
+    /// The empty list of the last batch, for the next one.
+    spare: VecDeque<OwnedRecord>,
     left: u64,
 }
 
@@ -105,7 +107,7 @@ struct Open {
 
 impl RecordStream {
     pub(crate) fn new(batches: BatchStream, count: u64) -> Self {
-        Self { batches, open: None, left: count }
+        Self { batches, open: None, spare: VecDeque::new(), left: count }
     }
 }
 
@@ -125,7 +127,7 @@ impl Open {
     }
 
     /// What is left is not handed out: it does not count as waiting for an acknowledgement.
-    fn abandon(self) {
+    fn abandon(&self) {
         self.batch.range().abandon(self.next);
     }
 }
@@ -147,14 +149,16 @@ impl Stream for RecordStream {
                     this.left -= 1;
                     return Poll::Ready(Some(Ok(record)));
                 }
-                if let Some(open) = this.open.take() {
+                if let Some(mut open) = this.open.take() {
                     open.abandon();
+                    open.records.clear();
+                    this.spare = open.records;
                 }
             }
             let Some(batch) = ready!(Pin::new(&mut this.batches).poll_next(cx)) else {
                 return Poll::Ready(None);
             };
-            this.open = Some(open(batch?)?);
+            this.open = Some(open(batch?, std::mem::take(&mut this.spare))?);
         }
     }
 }
@@ -167,14 +171,25 @@ impl Drop for RecordStream {
     }
 }
 
-fn open(batch: Batch) -> Result<Open> {
+/// All records of a batch, before the first is handed out: a batch with a broken record is not delivered in part.
+fn open(batch: Batch, mut records: VecDeque<OwnedRecord>) -> Result<Open> {
     let offsets = batch.offsets();
-    let records =
-        batch.records().map(|record| record.map(|record| record.into_owned())).collect::<Result<_, _>>();
+    if records.capacity() > RECORDS_KEPT_MAX {
+        records = VecDeque::new();
+    }
+    records.reserve(batch.record_count().min(RECORDS_KEPT_MAX));
+    let read = batch.records().try_for_each(|record| {
+        records.push_back(record?.into_owned());
+        Ok(())
+    });
     let (fetched, acks, _) = batch.into_parts();
-    let records = records.map_err(|error| {
+    read.map_err(|error: DecodeError| {
         fetched.acks().abandon(offsets.start);
         Error::corrupt(fetched.partition(), offsets.start, error)
     })?;
     Ok(Open { records, batch: Arc::new(Shared::new(&fetched, acks)), next: offsets.start, end: offsets.end })
 }
+
+/// Room for so many records is kept from one batch to the next, and made before they have been seen: about half a
+/// megabyte.
+const RECORDS_KEPT_MAX: usize = 4096;
