@@ -133,20 +133,55 @@ impl Metadata {
     ///
     /// Brokers learn of a new topic one after the other, so a few answers must agree that there is none.
     pub(crate) async fn await_topics(&self, topics: &BTreeSet<TopicName>, timeout: Duration) -> Result<()> {
+        self.await_known(timeout, |state| {
+            let topic = topics.iter().find(|topic| state.view.topic(topic).is_none())?;
+            let code = state.missing.get(topic).copied().unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+            Some(Error::broker(code).topic(topic))
+        })
+        .await
+    }
+
+    /// As [`await_topics`](Self::await_topics), and each of these partitions is one that its topic has.
+    pub(crate) async fn await_partitions(
+        &self,
+        partitions: &BTreeSet<TopicPartition>,
+        timeout: Duration,
+    ) -> Result<()> {
+        let topics = partitions.iter().map(|tp| tp.topic.clone()).collect();
+        self.await_topics(&topics, timeout).await?;
+        self.await_known(timeout, |state| {
+            let count = |tp: &TopicPartition| state.view.partition_count(&tp.topic).unwrap_or(0);
+            let has = |tp: &TopicPartition| usize::try_from(tp.partition).is_ok_and(|at| at < count(tp));
+            let missing = partitions.iter().find(|tp| !has(tp))?;
+            let message = format!("the topic has {} partitions", count(missing));
+            Some(Error::broker(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION).at(missing).message(message))
+        })
+        .await
+    }
+
+    /// Waits until nothing is missing, or a few answers agree that it is.
+    async fn await_known(&self, timeout: Duration, missing: impl Fn(&State) -> Option<Error>) -> Result<()> {
         let asked_at = self.lock().answers;
         self.await_view(timeout, |state| {
-            let Some(topic) = topics.iter().find(|topic| state.view.topic(topic).is_none()) else {
-                return Some(Ok(()));
-            };
+            let Some(error) = missing(state) else { return Some(Ok(())) };
             if state.answers >= asked_at + MISSING_ANSWERS {
-                let code = state.missing.get(topic).copied().unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-                return Some(Err(Error::broker(code).topic(topic)));
+                return Some(Err(error));
             }
             state.refresh.refresh_soon(clock::now());
             self.wanted.notify_one();
             None
         })
         .await
+    }
+
+    /// How many partitions topics have: 0 for one that brokers say does not exist; one that nothing is known of is left out.
+    pub(crate) fn partition_counts(&self, topics: &BTreeSet<TopicName>) -> BTreeMap<TopicName, i32> {
+        let state = self.lock();
+        let count = |topic: &TopicName| match state.view.partition_count(topic) {
+            Some(count) => i32::try_from(count).ok(),
+            None => state.missing.get(topic).map(|_| 0),
+        };
+        topics.iter().filter_map(|topic| Some((topic.clone(), count(topic)?))).collect()
     }
 
     /// Who leads a partition.
@@ -207,8 +242,10 @@ impl Metadata {
             Ok(changes) => {
                 for change in &changes {
                     log(change);
-                    if let Change::TopicMissing { topic, error } = change {
-                        missing.insert(topic.clone(), *error);
+                    match change {
+                        Change::TopicMissing { topic, error } => drop(missing.insert(topic.clone(), *error)),
+                        Change::TopicAppeared { topic, .. } => drop(missing.remove(topic)),
+                        _ => {}
                     }
                 }
                 match answer {

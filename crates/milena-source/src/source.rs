@@ -154,24 +154,26 @@ impl Source {
     /// `deadline` has passed, commits, and leaves the group. The streams end.
     ///
     /// # Errors
-    /// Something that was handed out was not acknowledged in time: the error names a partition. What comes
-    /// before it without a gap is committed, and whoever reads the partition next begins there.
+    /// Something that was handed out was not acknowledged and committed in time: the error names a partition. What comes
+    /// before it without a gap is committed, and whoever reads the partition next begins there. Or the coordinator refused
+    /// a commit.
     ///
     /// # Cancel safety
     /// Dropped, the drain goes on.
     pub async fn drain(&self, deadline: Duration) -> Result<()> {
         let mut events = self.events();
         self.0.control.close(deadline).await;
-        let mut unacked = None;
+        let mut failure = None;
         while let Some(event) = events.try_next() {
-            if let client::Event::Revoked { partitions, drained: false } = event {
-                unacked = partitions.into_iter().next();
+            match event {
+                client::Event::Revoked { partitions, drained: false } if failure.is_none() => {
+                    failure = partitions.first().map(|partition| Error::not_drained(partition, deadline));
+                }
+                client::Event::CommitFailed { error, .. } => failure = Some(error.doing("draining")),
+                _ => {}
             }
         }
-        match unacked {
-            Some(partition) => Err(Error::not_drained(&partition, deadline)),
-            None => Ok(()),
-        }
+        failure.map_or(Ok(()), Err)
     }
 }
 

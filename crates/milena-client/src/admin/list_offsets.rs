@@ -72,8 +72,8 @@ impl Client {
     /// pauses, until all leaders have answered or the request timeout has passed.
     ///
     /// # Errors
-    /// A topic does not exist, or a leader refuses for good; otherwise the first partition that no leader answered for in
-    /// time, among them one that does not exist.
+    /// A topic or partition does not exist, or a leader refuses for good; otherwise the first partition that no leader
+    /// answered for in time.
     ///
     /// # Cancel safety
     /// Only reads.
@@ -85,8 +85,8 @@ impl Client {
     ) -> Result<BTreeMap<TopicPartition, i64>> {
         let mut missing: BTreeSet<TopicPartition> = partitions.into_iter().collect();
         let topics: BTreeSet<TopicName> = missing.iter().map(|tp| tp.topic.clone()).collect();
-        let _wanted = Wanted::new(self.metadata(), topics.clone());
-        self.metadata().await_topics(&topics, self.config().request_timeout()).await?;
+        let _wanted = Wanted::new(self.metadata(), topics);
+        self.metadata().await_partitions(&missing, self.config().request_timeout()).await?;
         let deadline = clock::now() + self.config().request_timeout();
         let mut backoff = self.backoff();
         let mut found = BTreeMap::new();

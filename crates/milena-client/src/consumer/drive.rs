@@ -59,6 +59,8 @@ pub(super) struct Drive {
     /// Partitions that are being given up.
     drain: Option<Drain>,
     closing: Option<Closing>,
+    /// Nobody can command any more.
+    forsaken: bool,
     commit_waiters: Vec<oneshot::Sender<Result<()>>>,
     /// The last look at the trackers.
     collect_at: Instant,
@@ -104,6 +106,7 @@ impl Drive {
             calls: FuturesUnordered::new(),
             drain: None,
             closing: None,
+            forsaken: false,
             commit_waiters: Vec::new(),
             collect_at: clock::now(),
             counts: BTreeMap::new(),
@@ -125,7 +128,8 @@ impl Drive {
             let wake = self.wake();
             tokio::select! {
                 Some(outcome) = self.calls.next(), if !self.calls.is_empty() => self.handle_outcome(outcome),
-                command = self.parts.commands.recv() => self.handle_command(command),
+                // At its end the channel would be ready for ever, and this would spin until the group is left.
+                command = self.parts.commands.recv(), if !self.forsaken => self.handle_command(command),
                 () = progress.notified() => self.handle_progress(),
                 _ = view_changes.changed() => self.handle_view(),
                 () = self.parts.fetcher.positions_wanted() => {}
@@ -257,8 +261,12 @@ impl Drive {
             }
             Some(Command::Close { drain, done }) => self.close(now, drain, Some(done)),
             // All handles are gone: nobody can acknowledge anything that was not handed out.
-            None if self.closing.is_none() => self.close(now, Duration::ZERO, None),
-            None => {}
+            None => {
+                self.forsaken = true;
+                if self.closing.is_none() {
+                    self.close(now, Duration::ZERO, None);
+                }
+            }
         }
     }
 
@@ -281,11 +289,7 @@ impl Drive {
 
     fn tell_counts(&mut self, now: Instant) {
         let Some(membership) = &mut self.parts.membership else { return };
-        let counts: BTreeMap<TopicName, i32> = self.parts.client.metadata().view(|view| {
-            let count =
-                |topic: &TopicName| view.partition_count(topic).and_then(|count| i32::try_from(count).ok());
-            self.counted.iter().filter_map(|topic| Some((topic.clone(), count(topic)?))).collect()
-        });
+        let counts = self.parts.client.metadata().partition_counts(&self.counted);
         if counts != self.counts {
             membership.handle_partition_counts(now, &counts);
             self.counts = counts;

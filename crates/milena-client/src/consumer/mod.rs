@@ -105,7 +105,7 @@ impl Consumer {
     /// [`Subscription::Partitions`] names has starts of its own.
     ///
     /// # Errors
-    /// Topics without a group; a topic that does not exist or may not be described.
+    /// Topics without a group; a topic or partition that does not exist or may not be described.
     ///
     /// # Cancel safety
     /// Nothing is left behind when it is dropped.
@@ -122,7 +122,14 @@ impl Consumer {
         let fetcher = Fetcher::new(client, fetch, budget.clone(), events.clone(), progress.clone());
         let topics = subscription.topics();
         client.metadata().want(fetcher.interest(), topics.clone());
-        client.metadata().await_topics(&topics, client.config().request_timeout()).await?;
+        let timeout = client.config().request_timeout();
+        match &subscription {
+            Subscription::Topics(topics) => client.metadata().await_topics(topics, timeout).await?,
+            Subscription::Partitions(partitions) => {
+                let partitions = partitions.iter().map(|(partition, _)| partition.clone()).collect();
+                client.metadata().await_partitions(&partitions, timeout).await?;
+            }
+        }
 
         let now = clock::now();
         let membership = match (subscription, group) {
