@@ -23,7 +23,7 @@ enum Program {
     Java,
 }
 
-/// Every reader; ratios are to the first. A new one needs a line here, and a [`Program`] if it is a new client.
+/// Every reader; ratios are to the first. A new one needs a line here, and a `Program` if it is a new client.
 pub const READERS: [Reader; 6] = [
     Reader { name: "milena batches", program: Program::Milena("batches") },
     Reader { name: "milena records", program: Program::Milena("records") },
