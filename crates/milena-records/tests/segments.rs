@@ -27,7 +27,9 @@ fn segments() -> Vec<PathBuf> {
         })
         .collect();
     paths.sort();
-    assert!(paths.len() > 40, "only {} segments", paths.len());
+    // Nothing is left out by mistake: 40 are not compressed at all, 146 there are in all.
+    let least = if Compression::ALL.iter().all(|codec| codec.is_available()) { 146 } else { 40 };
+    assert!(paths.len() >= least, "only {} segments", paths.len());
     paths
 }
 
