@@ -18,6 +18,8 @@ use crate::net::as_call_failed;
 
 /// What a client knows of its cluster.
 pub(crate) struct Metadata {
+    /// The bootstrap servers, for messages.
+    servers: String,
     state: Mutex<State>,
     /// Wakes the task.
     wanted: Notify,
@@ -63,7 +65,9 @@ impl Metadata {
             answers: 0,
             missing: BTreeMap::new(),
         };
+        let servers: Vec<String> = config.bootstrap_servers().iter().map(ToString::to_string).collect();
         Self {
+            servers: servers.join(","),
             state: Mutex::new(state),
             wanted: Notify::new(),
             changes: watch::Sender::new(0),
@@ -215,7 +219,9 @@ impl Metadata {
             Ok(found) => found,
             Err(_) => Err(match self.lock().failure.clone() {
                 Some(failure) => failure,
-                None => Error::new(ErrorKind::TimedOut).doing("asking for metadata"),
+                None => Error::new(ErrorKind::TimedOut)
+                    .doing("asking for metadata")
+                    .at_broker(None, &self.servers),
             }),
         }
     }
