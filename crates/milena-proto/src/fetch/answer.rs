@@ -1,7 +1,7 @@
 //! What an answer for one partition means.
 
 use bytes::Bytes;
-use records::{Batches, walk_headers};
+use records::{Batches, Fault, walk_headers};
 use thiserror::Error;
 
 use crate::fetch::FetchStamp;
@@ -72,6 +72,8 @@ pub struct Fetched {
     pub leader_epoch: Option<LeaderEpoch>,
     /// Whole batches only: a slice of the answer.
     pub records: Bytes,
+    /// Bytes of the batch after them, where the answer was cut off within it. It says so itself: a claim.
+    pub next_batch_bytes: Option<usize>,
     /// How many.
     pub batches: usize,
     /// Bytes of those that are compressed.
@@ -167,7 +169,19 @@ enum Taken {
 }
 
 fn take_records(from: i64, answer: &FetchedPartition, mut log: LogEnds) -> Result<Taken, Malformed> {
-    let mut walk = walk_headers(&answer.records).map_err(Malformed::Header)?;
+    let mut records = answer.records.clone();
+    let mut walk = match walk_headers(&records) {
+        Ok(walk) => walk,
+        Err(error) => {
+            // What comes before the damage is as good as if the answer had ended there; the next one begins with the damage.
+            records.truncate(sound_bytes(&records, &error));
+            let sound = walk_headers(&records).map_err(Malformed::Header)?;
+            if sound.next_offset.is_none_or(|next| next <= from) {
+                return Err(Malformed::Header(error));
+            }
+            sound
+        }
+    };
     let Some(mut next_offset) = walk.next_offset else {
         return Ok(Taken::Nothing { need: walk.partial.and_then(|partial| partial.need) });
     };
@@ -176,8 +190,8 @@ fn take_records(from: i64, answer: &FetchedPartition, mut log: LogEnds) -> Resul
     }
     if log.high_watermark >= 0 && next_offset > log.high_watermark {
         let beyond = Malformed::BeyondHighWatermark { next_offset, high_watermark: log.high_watermark };
-        let plausible = plausible_bytes(from, answer, log.high_watermark)?;
-        walk = walk_headers(&answer.records[..plausible]).map_err(Malformed::Header)?;
+        records.truncate(plausible_bytes(from, &records, log.high_watermark)?);
+        walk = walk_headers(&records).map_err(Malformed::Header)?;
         next_offset = walk.next_offset.filter(|next| *next > from).ok_or(beyond)?;
         log.high_watermark = log.high_watermark.max(next_offset);
     }
@@ -188,12 +202,24 @@ fn take_records(from: i64, answer: &FetchedPartition, mut log: LogEnds) -> Resul
         from,
         next_offset,
         leader_epoch: walk.last_leader_epoch.and_then(LeaderEpoch::from_wire),
-        records: answer.records.slice(..walk.whole_bytes),
+        next_batch_bytes: walk.partial.and_then(|partial| partial.need),
+        records: records.slice(..walk.whole_bytes),
         batches: walk.batches,
         compressed_bytes: walk.compressed_bytes,
         aborted,
         log,
     }))
+}
+
+/// Bytes of the batches before the first header that is none. Of two batches that are out of order either may be the one
+/// that lies: to believe the first would be to pass over what it claims to stand behind. Both are left out.
+fn sound_bytes(records: &Bytes, error: &records::DecodeError) -> usize {
+    let (mut bytes, mut last) = (0, 0);
+    for batch in Batches::new(records.clone()).map_while(Result::ok) {
+        last = batch.size_in_bytes();
+        bytes += last;
+    }
+    if matches!(error.fault, Fault::BatchOutOfOrder { .. }) { bytes - last } else { bytes }
 }
 
 /// Bytes of the batches that can be where they say they are, in an answer that goes beyond its own high watermark.
@@ -202,9 +228,9 @@ fn take_records(from: i64, answer: &FetchedPartition, mut log: LogEnds) -> Resul
 /// (`Partition.readRecords`; seen once in a thousand answers at the end of a busy log). But that far in the log nothing is
 /// compacted yet, so that batches there follow each other without a gap and are full. A base offset or a range that lies is
 /// neither.
-fn plausible_bytes(from: i64, answer: &FetchedPartition, high_watermark: i64) -> Result<usize, Malformed> {
+fn plausible_bytes(from: i64, records: &Bytes, high_watermark: i64) -> Result<usize, Malformed> {
     let (mut bytes, mut expected) = (0, from);
-    for batch in Batches::new(answer.records.clone()) {
+    for batch in Batches::new(records.clone()) {
         let batch = batch.map_err(Malformed::Header)?;
         let is_next = batch.base_offset() <= expected && expected <= batch.last_offset();
         // Of a compressed message set of magic 0 or 1 nobody can say; it comes again when the high watermark has passed it.

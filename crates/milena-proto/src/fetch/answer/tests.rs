@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::types::AssignmentEpoch;
-use records::{BatchBuilder, Compression, Compressor, Fault, NewRecord};
+use records::{BatchBuilder, Compression, Compressor, NewRecord};
 
 fn asked(offset: i64) -> FetchStamp {
     FetchStamp { epoch: AssignmentEpoch(1), offset, current_leader_epoch: None, max_bytes: 1000 }
@@ -209,6 +209,38 @@ fn headers_that_lie_are_never_passed_over() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[test]
+fn what_comes_before_the_damage_is_taken() {
+    let whole = joined(&[&batch(10, 14), &batch(15, 19)]);
+    let magic = {
+        let mut bytes = batch(20, 24).to_vec();
+        bytes[16] = 7;
+        bytes
+    };
+    let damaged = joined(&[&whole, &magic, &batch(25, 29)]);
+    let fetched = data(10, &answer(damaged.clone(), 40));
+    assert_eq!((fetched.next_offset, fetched.batches, fetched.records), (20, 2, whole));
+    assert!(matches!(malformed(20, &answer(damaged, 40)), Malformed::Header(_)));
+    // Which of the two lies is not known: 15 to 19 may have been written elsewhere, and 3 to 7 here.
+    let back = joined(&[&batch(10, 14), &batch(15, 19), &batch(3, 7), &batch(25, 29)]);
+    let fetched = data(10, &answer(back.clone(), 40));
+    assert_eq!((fetched.next_offset, fetched.batches), (15, 1));
+    assert!(matches!(malformed(15, &answer(back, 40)), Malformed::Header(_)));
+    // Of what is sound nothing lies beyond the high watermark.
+    let far = joined(&[&batch(10, 14), &batch(500, 504), &batch(20, 24)]);
+    assert_eq!(data(10, &answer(far, 40)).next_offset, 15);
+}
+
+#[test]
+fn the_size_of_a_batch_that_is_cut_off_is_told() {
+    let next = batch(15, 19);
+    let cut = joined(&[&batch(10, 14), &next[..next.len() - 1]]);
+    assert_eq!(data(10, &answer(cut, 40)).next_batch_bytes, Some(next.len()));
+    let stump = joined(&[&batch(10, 14), &next[..11]]);
+    assert_eq!(data(10, &answer(stump, 40)).next_batch_bytes, None);
+    assert_eq!(data(10, &answer(batch(10, 14), 40)).next_batch_bytes, None);
 }
 
 #[test]
