@@ -111,7 +111,8 @@ impl PartitionAnswer<'_> {
         }
         let log = ends(fetched.log);
         entry.log = Some(log);
-        entry.max_bytes = 0;
+        let usual = i32::try_from(self.shared.config.max_partition_bytes()).unwrap_or(i32::MAX);
+        entry.max_bytes = whole_batches(fetched.next_batch_bytes, entry.max_bytes, usual);
         entry.not_before = None;
         entry.backoff.reset();
         let aborted = self.shared.is_committed_only().then_some(fetched.aborted);
@@ -202,10 +203,47 @@ fn malformed(
     }
 }
 
+/// Bytes to ask of a partition. A broker cuts its answer off in the middle of a batch, which it sends again whole in the
+/// next one: half a batch a fetch, where batches are of random size, but up to a whole one where all have the same. So
+/// as many are asked for as fit, on the guess that they are as large as the next one.
+fn whole_batches(next_batch: Option<usize>, asked: i32, usual: i32) -> i32 {
+    match next_batch.and_then(|bytes| i32::try_from(bytes).ok()) {
+        Some(bytes) if (1..=usual).contains(&bytes) => usual / bytes * bytes,
+        // Larger than what is usual: it comes all the same, alone (KIP-74).
+        Some(_) => 0,
+        // Not cut off: the guess was good.
+        None if asked <= usual => asked,
+        None => 0,
+    }
+}
+
 fn ends(log: FetchedEnds) -> LogEnds {
     LogEnds {
         log_start_offset: log.log_start_offset,
         high_watermark: log.high_watermark,
         last_stable_offset: log.last_stable_offset,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole_batches;
+
+    #[test]
+    fn as_many_batches_are_asked_for_as_fit() {
+        for (next_batch, asked, wanted) in [
+            (None, 0, 0),
+            (Some(300), 0, 900),
+            (Some(300), 800, 900),
+            (None, 900, 900),
+            (Some(1000), 900, 1000),
+            (Some(1001), 900, 0),
+            (Some(0), 900, 0),
+            (Some(usize::MAX), 900, 0),
+            // A batch that had to be asked for by its size has come.
+            (None, 5000, 0),
+        ] {
+            assert_eq!(whole_batches(next_batch, asked, 1000), wanted, "{next_batch:?} after {asked}");
+        }
     }
 }

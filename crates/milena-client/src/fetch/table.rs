@@ -45,7 +45,7 @@ pub(super) struct Entry {
     pub(super) replica: ReplicaChoice,
     /// The broker whose request in flight it is in.
     pub(super) asked: Option<BrokerId>,
-    /// Bytes to ask for, where its next batch is larger than what is usual; 0 where not.
+    /// Bytes to ask for, where that is not what is usual: its next batch is larger, or whole batches fit into less. 0 where it is.
     pub(super) max_bytes: i32,
     /// Not fetched before then.
     pub(super) not_before: Option<Instant>,

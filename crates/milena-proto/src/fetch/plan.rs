@@ -23,7 +23,7 @@ pub struct Candidate<'a> {
     /// Bytes of it that were fetched and not yet handed out.
     pub buffered_bytes: usize,
     /// Bytes to ask of it at most; 0 asks as [`PlanLimits::partition_bytes_max`] says. More than that where its next batch is
-    /// known to be larger.
+    /// known to be larger, less where whole batches fit into less.
     pub max_bytes: i32,
 }
 
