@@ -1,9 +1,10 @@
 //! A member of a group that reads with Milena, in a process of its own: one that can be frozen and killed.
 //!
 //! Arguments: bootstrap, group, topic, then `key=value`: properties of Kafka's consumer, and of this program
-//! `mode` (`auto`, the default: acknowledges whatever it gets at once; `hold`: keeps it until it is told),
-//! `read` (`records`, the default, or `batches`; whole batches cannot be held) and `print` (`offsets`, the default; `ranges`:
-//! of each batch the first and last offset and the count).
+//! `mode` (`auto`, the default: acknowledges whatever it gets; `hold`: keeps it until it is told), `delay` (milliseconds
+//! from a delivery to its acknowledgement in mode `auto`, 0 by default), `read` (`records`, the default, or `batches`, which
+//! are acknowledged as a whole, by their first offsets) and `print` (`offsets`, the default; `ranges`: of each batch the first
+//! and last offset and the count).
 //!
 //! Every event is one line of JSON on standard output, its time in milliseconds since 1970 first. `assigned`, `revoked`,
 //! `lost`, `records` and `committed` look as those of `tests/java/any/GroupConsumer.java`.
@@ -44,9 +45,9 @@ async fn main() -> Result<(), Failure> {
     let source = settings.builder.build().await?;
     let watcher = tokio::spawn(watch(source.clone()));
     say("started", json!({}));
-    let reader =
-        Reader { source, held: Vec::new(), auto: settings.auto, ranges: settings.ranges, stalled: false };
-    match settings.batches {
+    let Settings { auto, delay, ranges, batches, .. } = settings;
+    let reader = Reader { source, held: Vec::new(), auto, delay, ranges, stalled: false };
+    match batches {
         true => reader.run_batches(commands()).await,
         false => reader.run_records(commands()).await,
     }
@@ -58,6 +59,7 @@ async fn main() -> Result<(), Failure> {
 struct Settings {
     builder: source::SourceBuilder,
     auto: bool,
+    delay: Duration,
     batches: bool,
     ranges: bool,
 }
@@ -73,10 +75,12 @@ impl Settings {
             .property("session.timeout.ms", 6000)
             .property("heartbeat.interval.ms", 500)
             .property("auto.commit.interval.ms", 200);
-        let mut settings = Settings { builder, auto: true, batches: false, ranges: false };
+        let delay = Duration::ZERO;
+        let mut settings = Settings { builder, auto: true, delay, batches: false, ranges: false };
         for argument in arguments {
             match argument.split_once('=').ok_or(format!("{argument:?} is no setting"))? {
                 ("mode", mode) => settings.auto = mode == "auto",
+                ("delay", delay) => settings.delay = Duration::from_millis(delay.parse()?),
                 ("read", read) => settings.batches = read == "batches",
                 ("print", print) => settings.ranges = print == "ranges",
                 (key, value) => settings.builder = settings.builder.property(key, value),
@@ -89,8 +93,9 @@ impl Settings {
 struct Reader {
     source: Source,
     /// What waits for its acknowledgement; of an offset that was delivered twice, both.
-    held: Vec<Record>,
+    held: Vec<Held>,
     auto: bool,
+    delay: Duration,
     ranges: bool,
     stalled: bool,
 }
@@ -116,7 +121,7 @@ impl Reader {
             tokio::select! {
                 command = commands.recv() => self.handle_command(command),
                 batch = batches.next(), if !self.stalled => match batch {
-                    Some(Ok(batch)) => self.handle_batch(&batch),
+                    Some(Ok(batch)) => self.handle_batch(batch),
                     Some(Err(error)) => say("error", json!({ "error": error.to_string() })),
                     None => return,
                 },
@@ -125,21 +130,34 @@ impl Reader {
     }
 
     fn handle_record(&mut self, record: Record) {
-        say_records(record.partition(), record.epoch().to_string(), json!({ "offsets": [record.offset()] }));
-        match self.auto {
-            true => drop(record.ack()),
-            false => self.held.push(record),
-        }
+        let what = json!({ "offsets": [record.offset()] });
+        say_records(record.partition(), record.epoch().to_string(), what);
+        self.keep(Held::Record(record));
     }
 
-    fn handle_batch(&mut self, batch: &Batch) {
+    fn handle_batch(&mut self, batch: Batch) {
         let offsets: Vec<i64> = batch.records().map_while(Result::ok).map(|record| record.offset()).collect();
         let what = match self.ranges {
             true => json!({ "first": offsets.first(), "last": offsets.last(), "count": offsets.len() }),
             false => json!({ "offsets": offsets }),
         };
         say_records(batch.partition(), batch.epoch().to_string(), what);
-        let _ = batch.ack();
+        self.keep(Held::Batch(batch));
+    }
+
+    fn keep(&mut self, held: Held) {
+        if !self.auto {
+            return self.held.push(held);
+        }
+        if self.delay.is_zero() {
+            let _ = held.ack();
+            return;
+        }
+        let delay = self.delay;
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            let _ = held.ack();
+        });
     }
 
     fn handle_command(&mut self, command: Option<String>) {
@@ -188,23 +206,48 @@ impl Reader {
         }
     }
 
-    /// Acknowledges, of each offset that is wanted, the oldest delivery that is held; `ack-all` all of them.
+    /// Acknowledges what is held and wanted, by partition and offset.
     fn acknowledge(&mut self, wanted: impl Fn(i64, i64) -> bool) {
         let (mut accepted, mut duplicate, mut fenced) = (0, 0, Vec::new());
-        let is_wanted = |record: &Record| wanted(i64::from(record.partition().partition), record.offset());
-        let (take, keep) = std::mem::take(&mut self.held).into_iter().partition(is_wanted);
-        self.held = keep;
-        for record in Vec::<Record>::from(take) {
-            match record.ack() {
+        for held in std::mem::take(&mut self.held) {
+            let (partition, offset) = held.place();
+            if !wanted(partition, offset) {
+                self.held.push(held);
+                continue;
+            }
+            match held.ack() {
                 Ack::Accepted => accepted += 1,
                 Ack::Duplicate => duplicate += 1,
                 Ack::Fenced { reason } => fenced.push(reason.to_string()),
             }
         }
-        say(
-            "acked",
-            json!({ "accepted": accepted, "duplicate": duplicate, "fenced": fenced.len(), "reasons": fenced }),
-        );
+        let outcome = json!({
+            "accepted": accepted, "duplicate": duplicate, "fenced": fenced.len(), "reasons": fenced,
+        });
+        say("acked", outcome);
+    }
+}
+
+/// What was delivered and waits for its acknowledgement.
+enum Held {
+    Record(Record),
+    Batch(Batch),
+}
+
+impl Held {
+    /// Partition and (first) offset.
+    fn place(&self) -> (i64, i64) {
+        match self {
+            Self::Record(record) => (i64::from(record.partition().partition), record.offset()),
+            Self::Batch(batch) => (i64::from(batch.partition().partition), batch.offsets().start),
+        }
+    }
+
+    fn ack(&self) -> Ack {
+        match self {
+            Self::Record(record) => record.ack(),
+            Self::Batch(batch) => batch.ack(),
+        }
     }
 }
 
