@@ -10,7 +10,7 @@ use proto::wire::{ErrorCode, NodeEndpoint};
 use crate::consumer::Event;
 use crate::error::{Error, ErrorKind};
 use crate::fetch::chunk::Chunk;
-use crate::fetch::table::{Entry, Table};
+use crate::fetch::table::{Entry, Silence, Table};
 use crate::fetch::{LogEnds, Shared};
 
 /// What an answer came to, for the pace of the next request.
@@ -29,10 +29,12 @@ const REPLICA_LEASE: Duration = Duration::from_secs(5 * 60);
 /// An error that somebody has to do something about is tried again this much later.
 const LEISURE: Duration = Duration::from_secs(1);
 
+/// Carries out an answer. There was `room` for so many bytes in it.
 pub(super) fn apply(
     shared: &Shared,
     now: Instant,
     broker: BrokerId,
+    room: usize,
     answer: Answer<'_>,
     endpoints: &[NodeEndpoint],
 ) -> Applied {
@@ -41,6 +43,7 @@ pub(super) fn apply(
     let mut events = Vec::new();
     let mut hints = Vec::new();
     let mut table = shared.table();
+    let brought: usize = answer.partitions.iter().map(|partition| partition.answer.records.len()).sum();
     if !answer.missing.is_empty() {
         applied.pause = true;
         applied.progress = false;
@@ -74,6 +77,10 @@ pub(super) fn apply(
                 applied.progress = false;
             }
         }
+    }
+    if brought < room / 2 {
+        let silent = table.count_silence(now, broker, shared.is_committed_only());
+        events.extend(silent.into_iter().map(silence));
     }
     shared.settle(table);
     for (tp, leader) in hints {
@@ -185,6 +192,14 @@ impl PartitionAnswer<'_> {
         let error = Error::broker(error).at(self.tp).doing("fetching");
         Event::Trouble { error }
     }
+}
+
+fn silence(Silence { partition, offset, end }: Silence) -> Event {
+    let error = Error::new(ErrorKind::CorruptBatch)
+        .message(format!("the log goes on to {end}, says its broker, and sends nothing of that"))
+        .at(&partition)
+        .offset(offset);
+    Event::Trouble { error }
 }
 
 fn malformed(

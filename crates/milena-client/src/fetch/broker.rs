@@ -147,7 +147,7 @@ impl Task {
 
     async fn fetch(&mut self, request: FetchRequest, credit: Credit) {
         match self.exchange(&request, credit).await {
-            Ok(response) => self.handle_response(&response),
+            Ok(response) => self.handle_response(request.max_bytes, &response),
             Err(error) => self.handle_failure(error),
         }
     }
@@ -172,11 +172,13 @@ impl Task {
         Ok(response)
     }
 
-    fn handle_response(&mut self, response: &FetchResponse) {
+    fn handle_response(&mut self, max_bytes: i32, response: &FetchResponse) {
         let now = clock::now();
         let throttle = u64::try_from(response.throttle_time_ms).unwrap_or(0);
+        // A throttled answer is empty, whatever there is.
+        let room = if throttle > 0 { 0 } else { usize::try_from(max_bytes).unwrap_or(0) };
         let applied = match self.session.handle_response(response) {
-            Ok(answer) => apply(&self.shared, now, self.broker, answer, &response.node_endpoints),
+            Ok(answer) => apply(&self.shared, now, self.broker, room, answer, &response.node_endpoints),
             Err(refused) => {
                 tracing::debug!(broker = %self.broker, %refused, "fetch answer refused");
                 if refused.is_violation() {

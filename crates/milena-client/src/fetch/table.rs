@@ -52,6 +52,8 @@ pub(super) struct Entry {
     pub(super) backoff: Backoff,
     /// How often the batch at this offset could not be read.
     corrupt: Option<(i64, u32)>,
+    /// How many answers in a row brought nothing from this offset on, although there is something, they say.
+    silent: Option<(i64, u32)>,
     /// Cannot be read on until it is moved.
     stuck: bool,
     pub(super) log: Option<LogEnds>,
@@ -60,8 +62,19 @@ pub(super) struct Entry {
     start: Start,
 }
 
+/// A partition that the broker has more of, and sends nothing.
+pub(super) struct Silence {
+    pub(super) partition: TopicPartition,
+    /// From where it was asked for.
+    pub(super) offset: i64,
+    /// Where the log ends, says the broker.
+    pub(super) end: i64,
+}
+
 /// A batch that cannot be read is fetched so many times.
 const CORRUPT_TRIES: u32 = 3;
+/// So many answers bring nothing before that is told.
+const SILENT_ANSWERS: u32 = 5;
 
 impl Table {
     pub(super) fn new(fetch: &FetchConfig, client: &ClientConfig, progress: Arc<Notify>) -> Self {
@@ -104,6 +117,7 @@ impl Table {
             not_before: None,
             backoff: Backoff::new(base, max, seed()),
             corrupt: None,
+            silent: None,
             stuck: false,
             log: None,
             committed: None,
@@ -367,6 +381,38 @@ impl Table {
         entry.position.refetch(now, offset);
         entry.stuck = tries >= CORRUPT_TRIES;
         entry.stuck
+    }
+
+    /// Looks at the partitions of an answer that had room for more: returns those of which time and again nothing comes that
+    /// has to be there. A broker that stumbles over damage in its log ends its answer there, without a word. (So it does
+    /// where compaction left nothing at the end of a log, which nobody can tell apart.)
+    pub(super) fn count_silence(
+        &mut self,
+        now: Instant,
+        broker: BrokerId,
+        committed_only: bool,
+    ) -> Vec<Silence> {
+        let mut silent = Vec::new();
+        for (tp, entry) in &mut self.entries {
+            if entry.asked != Some(broker) || entry.not_before.is_some() || entry.stuck {
+                continue;
+            }
+            let (Some(log), Some(at)) = (entry.log, entry.position.fetch_position(now)) else { continue };
+            let end = if committed_only { log.last_stable_offset } else { log.high_watermark };
+            if at.offset >= end {
+                entry.silent = None;
+                continue;
+            }
+            let count = match entry.silent {
+                Some((offset, count)) if offset == at.offset => count.saturating_add(1),
+                _ => 1,
+            };
+            entry.silent = Some((at.offset, count));
+            if count == SILENT_ANSWERS {
+                silent.push(Silence { partition: tp.clone(), offset: at.offset, end });
+            }
+        }
+        silent
     }
 
     /// What the positions have to say, carried out: a partition begins, goes on elsewhere, or is stuck.
