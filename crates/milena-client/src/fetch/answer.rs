@@ -222,7 +222,7 @@ fn malformed(
 /// next one: half a batch a fetch, where batches are of random size, but up to a whole one where all have the same. So
 /// as many are asked for as fit, on the guess that they are as large as the next one.
 fn whole_batches(next_batch: Option<usize>, asked: i32, usual: i32) -> i32 {
-    match next_batch.and_then(|bytes| i32::try_from(bytes).ok()) {
+    match next_batch.map(|bytes| i32::try_from(bytes).unwrap_or(i32::MAX)) {
         Some(bytes) if (1..=usual).contains(&bytes) => usual / bytes * bytes,
         // Larger than what is usual: it comes all the same, alone (KIP-74).
         Some(_) => 0,
