@@ -89,8 +89,9 @@ impl Group {
 async fn planned(kafka: &Arc<Kafka>, assignor: &'static str) {
     let mut group = Group::new(kafka, "planned", assignor, 4);
     let load = Load::start(kafka, &group.name, 4, Duration::from_millis(10));
-    let by_record = [("delay", "150")];
-    let by_batch = [("delay", "150"), ("read", "batches")];
+    // Long sessions: whoever is slow on a busy machine is not dead.
+    let by_record = [("delay", "150"), ("session.timeout.ms", "30000")];
+    let by_batch = [("delay", "150"), ("session.timeout.ms", "30000"), ("read", "batches")];
     group.join("a", &by_record).await;
     group.work().await;
     group.join("b", &by_batch).await;
