@@ -20,8 +20,8 @@ pub enum PositionEvent {
         from: Option<i64>,
         /// Where it is.
         to: i64,
-        /// Offsets that are passed over unread although nobody asked for that. Offsets that were read and are no more
-        /// (`to` below `from`) are not among them.
+        /// Offsets whose records are gone although nobody asked for that: passed over unread, or read up to `from` and no
+        /// longer in the log that is read on, which has others there by and by.
         lost: Option<Range<i64>>,
     },
     /// There is none, and none can be found without a decision: a seek.
@@ -50,12 +50,19 @@ pub enum MoveCause {
     OutOfRangeAbove,
     /// Somebody asked to pass over a batch that cannot be read.
     SkippedCorrupt,
+    /// The topic was deleted and created again (KIP-516): offsets of the old one say nothing about the new one.
+    TopicRecreated,
 }
 
 impl MoveCause {
     /// Whether the position begins by it: nothing was read in this epoch before.
     pub fn is_start(self) -> bool {
         matches!(self, Self::Started | Self::Committed)
+    }
+
+    /// Whether nothing is lost by it: it begins, goes where it was told to, or is in another log.
+    pub(super) fn is_wanted(self) -> bool {
+        self.is_start() || matches!(self, Self::Seek | Self::TopicRecreated)
     }
 }
 
@@ -70,6 +77,7 @@ impl fmt::Display for MoveCause {
             Self::OutOfRangeBelow => f.write_str("out of range, below the start of the log"),
             Self::OutOfRangeAbove => f.write_str("out of range, beyond the end of the log"),
             Self::SkippedCorrupt => f.write_str("skipped a corrupt batch"),
+            Self::TopicRecreated => f.write_str("topic created again"),
         }
     }
 }
@@ -90,6 +98,25 @@ pub enum PositionError {
         /// End of the log, where it was looked up.
         end: Option<i64>,
     },
+    /// The leader's log is not the one that was read (KIP-320), and the policy is none: Java's `LogTruncationException`.
+    #[error("offset {offset} was reached in another log{part}, and auto.offset.reset is none", part = Part(*.divergent))]
+    Truncated {
+        /// Where reading would go on.
+        offset: i64,
+        /// The first offset that the two logs do not have in common; `None` where the leader does not know the epoch.
+        divergent: Option<i64>,
+    },
+}
+
+struct Part(Option<i64>);
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(divergent) => write!(f, ", the two part at offset {divergent}"),
+            None => Ok(()),
+        }
+    }
 }
 
 struct End(Option<i64>);

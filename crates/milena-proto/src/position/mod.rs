@@ -132,6 +132,21 @@ impl Position {
         position
     }
 
+    /// As [`new`](Self::new), in place of another position that was at `from`: somebody asked for it
+    /// ([`MoveCause::Seek`]), or the topic is another one now ([`MoveCause::TopicRecreated`]).
+    pub fn instead_of(
+        from: Option<i64>,
+        cause: MoveCause,
+        start: Start,
+        policy: Reset,
+        backoff: Backoff,
+    ) -> Self {
+        let mut position = Self::new(start, policy, backoff);
+        position.events.clear();
+        position.go(start, Motive { cause, from });
+        position
+    }
+
     /// Goes elsewhere, whatever was under way: late answers to earlier questions are not heard any more.
     pub fn seek(&mut self, to: Start) {
         self.backoff.reset();
@@ -180,7 +195,10 @@ impl Position {
             }
             None => match otherwise.lookup() {
                 Some(lookup) => {
-                    let cause = MoveCause::Reset(otherwise);
+                    let cause = match motive.cause {
+                        MoveCause::TopicRecreated => MoveCause::TopicRecreated,
+                        _ => MoveCause::Reset(otherwise),
+                    };
                     self.become_state(State::AwaitingLookup { lookup, motive: Motive { cause, ..motive } });
                 }
                 None => self.be_stuck(motive.from, PositionError::NoCommittedOffset),
@@ -256,10 +274,15 @@ impl Position {
         // An epoch later than the one asked for is no answer to the question, whatever the broker means by it.
         if end.end_offset < 0 || end.epoch < 0 || end.epoch > epoch.0 {
             // The leader knows no such epoch. Java (SubscriptionState.maybeCompleteValidation) applies the reset policy, which
-            // under `latest` skips all there is. An offset that is in the log can be read on as well as before KIP-320.
+            // under `latest` skips all there is. An offset that is in the log can be read on as well as before KIP-320; but who
+            // has no policy wants to decide, and Java throws LogTruncationException.
             let at = Place { offset, last_epoch: None };
             match bounds {
                 Some(bounds) => self.go_to_log_end(now, at, bounds),
+                None if self.policy == Reset::None => {
+                    let error = PositionError::Truncated { offset, divergent: None };
+                    self.be_stuck(Some(offset), error);
+                }
                 None => self.become_state(State::AwaitingBounds { at, start: None }),
             }
         } else if end.end_offset < offset {
@@ -451,10 +474,17 @@ impl Position {
         at.last_epoch.filter(|_| self.validates && self.current_leader_epoch.is_some())
     }
 
-    /// The log ends before the offset, in what was read of it: goes on where it ends.
+    /// The log ends before the offset, in what was read of it: goes on where it ends. Without a policy that is for somebody to
+    /// decide, as in Java, which throws LogTruncationException with the offset where the logs part.
     fn truncate(&mut self, now: Instant, from: i64, end: EpochEndOffset, log_start: i64) {
+        if self.policy == Reset::None {
+            let error = PositionError::Truncated { offset: from, divergent: Some(end.end_offset) };
+            return self.be_stuck(Some(from), error);
+        }
         let offset = end.end_offset.max(log_start);
-        self.move_to(Motive { cause: MoveCause::Truncated, from: Some(from) }, offset);
+        let lost = Some(end.end_offset..from.max(offset));
+        let cause = MoveCause::Truncated;
+        self.events.push_back(PositionEvent::Moved { cause, from: Some(from), to: offset, lost });
         self.become_state(State::Fetching(Place { offset, last_epoch: LeaderEpoch::from_wire(end.epoch) }));
         self.pause_if_again(now);
     }
@@ -481,11 +511,16 @@ impl Position {
     }
 
     fn move_to(&mut self, Motive { cause, from }: Motive, to: i64) {
-        if from == Some(to) && cause != MoveCause::Seek {
+        let wanted = cause.is_wanted();
+        if from == Some(to) && !wanted {
             return;
         }
-        let wanted = cause.is_start() || cause == MoveCause::Seek;
-        let lost = from.map(|from| from.max(0)..to).filter(|lost| !wanted && !lost.is_empty());
+        let lost = from.filter(|_| !wanted).map(|from| match cause {
+            // What was read up to there is not in the log that is read on.
+            MoveCause::OutOfRangeAbove => to..from,
+            _ => from.max(0)..to,
+        });
+        let lost = lost.filter(|lost| !lost.is_empty());
         self.events.push_back(PositionEvent::Moved { cause, from, to, lost });
     }
 

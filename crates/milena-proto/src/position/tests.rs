@@ -359,7 +359,7 @@ fn below_the_log_without_a_policy_is_an_error() {
 
 #[test]
 fn beyond_the_end_goes_back_to_where_the_epoch_ended() {
-    for policy in [Reset::Earliest, Reset::Latest, Reset::None] {
+    for policy in [Reset::Earliest, Reset::Latest] {
         Script::reading(40, policy)
             .out_of_range(-1)
             .asks(EARLIEST)
@@ -368,8 +368,32 @@ fn beyond_the_end_goes_back_to_where_the_epoch_ended() {
             .listed(30)
             .asks(epoch_end(5, 40))
             .ended(4, 25)
-            .emits(moved(MoveCause::Truncated, Some(40), 25))
+            .emits(moved_with_loss(MoveCause::Truncated, 40, 25, 25..40))
             .fetches(25, Some(4));
+    }
+}
+
+/// Java's `LogTruncationException`, with the divergent offset where the leader knows it.
+#[test]
+fn a_truncation_without_a_policy_is_an_error_until_somebody_seeks() {
+    let stuck = |divergent| PositionEvent::Stuck(PositionError::Truncated { offset: 40, divergent });
+    let reading = || Script::reading(40, Reset::None);
+    let mut beyond = reading();
+    beyond.out_of_range(-1).asks(EARLIEST).listed(0).asks(LATEST).listed(30);
+    beyond.asks(epoch_end(5, 40)).ended(4, 25).emits(stuck(Some(25)));
+    let mut validated = reading();
+    validated.leader_moves(6).asks(epoch_end(5, 40)).ended(5, 33).emits(stuck(Some(33)));
+    let mut unknown = reading();
+    unknown.leader_moves(6).asks(epoch_end(5, 40)).ended(-1, -1).emits(stuck(None));
+    let mut diverging = reading();
+    diverging.position.handle_diverging(diverging.now, 40, EpochEndOffset { epoch: 4, end_offset: 31 });
+    diverging.emits(stuck(Some(31)));
+    for mut script in [beyond, validated, unknown, diverging] {
+        script.leader_moves(7).asks_nothing().emits_nothing();
+        assert_eq!(script.position.fetch_position(script.now), None);
+        assert_eq!((script.position.offset(), script.position.is_stuck()), (Some(40), true));
+        script.position.seek(Start::Offset(25));
+        script.emits(moved(MoveCause::Seek, Some(40), 25)).fetches(25, None);
     }
 }
 
@@ -383,7 +407,7 @@ fn a_truncation_below_the_start_of_the_log_goes_to_the_start() {
         .listed(30)
         .asks(epoch_end(5, 40))
         .ended(4, 25)
-        .emits(moved(MoveCause::Truncated, Some(40), 28));
+        .emits(moved_with_loss(MoveCause::Truncated, 40, 28, 25..40));
 }
 
 #[test]
@@ -402,7 +426,7 @@ fn beyond_the_end_where_nobody_knows_the_epoch_goes_to_the_end_and_not_to_the_po
         never_read.emits(moved(MoveCause::Started, None, 40));
         to_the_bounds(&mut never_read);
         for mut script in [unknown, unsupported, never_read] {
-            script.emits(moved(MoveCause::OutOfRangeAbove, Some(40), 30)).fetches(30, None);
+            script.emits(moved_with_loss(MoveCause::OutOfRangeAbove, 40, 30, 30..40)).fetches(30, None);
         }
     }
 }
@@ -467,7 +491,7 @@ fn a_broker_that_sends_a_position_about_is_followed_with_pauses() {
         .pauses()
         .fetches(60, None);
     script.out_of_range(-1).asks(EARLIEST).listed(0).asks(LATEST).listed(10);
-    script.emits(moved(MoveCause::OutOfRangeAbove, Some(60), 10)).pauses().fetches(10, None);
+    script.emits(moved_with_loss(MoveCause::OutOfRangeAbove, 60, 10, 10..60)).pauses().fetches(10, None);
     // A log that ends before it begins moves nothing.
     script.out_of_range(-1).asks(EARLIEST).listed(10).asks(LATEST).listed(5).pauses().fetches(10, None);
     // Records make it good.
@@ -517,7 +541,7 @@ fn a_shorter_epoch_is_a_truncation() {
         .leader_moves(6)
         .asks(epoch_end(5, 40))
         .ended(5, 33)
-        .emits(moved(MoveCause::Truncated, Some(40), 33))
+        .emits(moved_with_loss(MoveCause::Truncated, 40, 33, 33..40))
         .fetches(33, Some(5));
 }
 
@@ -609,7 +633,7 @@ fn records_fetched_from_the_old_leader_wait_for_the_validation() {
 fn a_diverging_log_is_a_truncation_without_a_question() {
     let mut script = Script::reading(40, Reset::Latest);
     script.position.handle_diverging(script.now, 40, EpochEndOffset { epoch: 4, end_offset: 31 });
-    script.emits(moved(MoveCause::Truncated, Some(40), 31)).fetches(31, Some(4));
+    script.emits(moved_with_loss(MoveCause::Truncated, 40, 31, 31..40)).fetches(31, Some(4));
 }
 
 #[test]
@@ -677,6 +701,27 @@ fn a_seek_forward_loses_nothing_that_was_wanted() {
     script.asks(LATEST).listed(90).emits(moved(MoveCause::Seek, Some(40), 90)).fetches(90, None);
     script.position.seek(FROM_COMMITTED);
     script.asks(COMMITTED).committed(60, None).emits(moved(MoveCause::Seek, Some(90), 60)).fetches(60, None);
+}
+
+#[test]
+fn a_position_in_place_of_another_says_where_that_was() {
+    let instead = |from, cause, start| {
+        let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1), 7);
+        let mut script = Script::new(Start::Earliest, Reset::Latest);
+        script.position = Position::instead_of(from, cause, start, Reset::Latest, backoff);
+        script
+    };
+    let (recreated, otherwise) = (MoveCause::TopicRecreated, Reset::Earliest);
+    for from in [None, Some(7), Some(40)] {
+        let seek = |start| instead(from, MoveCause::Seek, start);
+        seek(Start::Offset(40)).emits(moved(MoveCause::Seek, from, 40)).fetches(40, None);
+        seek(Start::Latest).asks(LATEST).listed(40).emits(moved(MoveCause::Seek, from, 40));
+        // Nobody else deletes topics, but what lies in the new one is none of what lay in the old one.
+        let mut again = instead(from, recreated, Start::Committed { otherwise });
+        again.asks(COMMITTED).never_committed().asks(EARLIEST).listed(40).emits(moved(recreated, from, 40));
+        let mut again = instead(from, recreated, Start::Committed { otherwise });
+        again.asks(COMMITTED).committed(40, None).emits(moved(recreated, from, 40));
+    }
 }
 
 #[test]

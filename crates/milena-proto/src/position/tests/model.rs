@@ -179,12 +179,11 @@ impl World {
             let PositionEvent::Moved { cause, from, to, lost } = event else { continue };
             assert!(from.is_none() || from == self.told, "{cause}: from {from:?}, it was at {:?}", self.told);
             if let Some(lost) = &lost {
-                assert!(lost.start < lost.end && lost.end == to);
+                assert!(lost.start < lost.end && (lost.end == to || Some(lost.end) == from));
             }
             match cause {
-                MoveCause::Truncated | MoveCause::OutOfRangeAbove => {
-                    assert!(Some(to) < from && lost.is_none())
-                }
+                MoveCause::Truncated => assert!(lost.is_some_and(|lost| Some(lost.start) < from)),
+                MoveCause::OutOfRangeAbove => assert!(lost.is_some_and(|lost| Some(lost.end) == from)),
                 MoveCause::OutOfRangeBelow => assert!(from.is_some_and(|from| from < to)),
                 _ => {}
             }
