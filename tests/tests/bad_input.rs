@@ -206,7 +206,7 @@ async fn above_the_log_with_policy_earliest(kafka: &Kafka) {
     let moves = moves(&member.seen(), group, 0);
     assert_eq!(
         moves,
-        [(MoveCause::Committed, None, 100, None), (MoveCause::OutOfRangeAbove, Some(100), 20, None)]
+        [(MoveCause::Committed, None, 100, None), (MoveCause::OutOfRangeAbove, Some(100), 20, Some(20..100))]
     );
     assert_eq!(member.delivered(group, 0), (20..25).collect::<Vec<i64>>());
     finish(member).await;
@@ -476,7 +476,7 @@ async fn torn(kafka: &Kafka, committed: &BTreeMap<i32, i64>) {
     let committed = (MoveCause::Committed, None, 20, None);
     for partition in [0, 2] {
         member.until("the move", |seen| moves(seen, TORN, partition).len() == 2).await;
-        let truncated = (MoveCause::Truncated, Some(20), 15, None);
+        let truncated = (MoveCause::Truncated, Some(20), 15, Some(15..20));
         assert_eq!(moves(&member.seen(), TORN, partition), [committed.clone(), truncated]);
     }
     assert_eq!(moves(&member.seen(), TORN, 1), [committed]);

@@ -33,6 +33,9 @@ pub enum ErrorKind {
     CorruptBatch,
     /// A position is outside the log and the reset policy says to stop there.
     OffsetOutOfRange,
+    /// What was read up to a position is not what the leader's log has, and the reset policy says to stop there: Java's
+    /// `LogTruncationException`. The source, a [`PositionError`](crate::PositionError), says where the logs part.
+    LogTruncated,
     /// One batch is larger than the configured limits allow.
     TooLarge,
     /// The member was fenced out of its group for good.
@@ -228,6 +231,7 @@ impl fmt::Display for Error {
             ErrorKind::Broker(code) => write!(f, "{code}")?,
             ErrorKind::CorruptBatch => write!(f, "a record batch cannot be read")?,
             ErrorKind::OffsetOutOfRange => write!(f, "the offset is outside the log")?,
+            ErrorKind::LogTruncated => write!(f, "the log was truncated")?,
             ErrorKind::TooLarge => write!(f, "larger than the limit")?,
             ErrorKind::Fenced => write!(f, "fenced: another member uses the same group.instance.id")?,
             ErrorKind::Closed => write!(f, "closed")?,

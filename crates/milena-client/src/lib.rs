@@ -58,6 +58,7 @@ pub use net::{Connect, Connecting, Io, Tcp};
 pub use producer::{Delivery, Producer, ProducerRecord, RecordMetadata};
 pub use proto::assignments::{FenceReason, Stamp};
 pub use proto::offsets::{Ack as AckOutcome, AckRange};
+pub use proto::position::PositionError;
 pub use proto::types::{
     AssignmentEpoch, BrokerId, Generation, IsolationLevel, LeaderEpoch, TopicId, TopicName, TopicPartition,
 };

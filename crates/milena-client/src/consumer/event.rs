@@ -114,7 +114,8 @@ pub enum Event {
         from: Option<i64>,
         /// Where it is.
         to: i64,
-        /// Records that existed once and are not delivered.
+        /// Offsets whose records are gone although nobody asked for that: passed over unread, or, where the log was
+        /// truncated, no longer in it. Those below `from` may have been delivered.
         lost: Option<std::ops::Range<i64>>,
     },
     /// A partition cannot be read on, until it is moved or given up.
@@ -188,7 +189,7 @@ impl fmt::Display for Event {
                 }
                 write!(f, "to {to}: {cause}")?;
                 if let Some(lost) = lost {
-                    write!(f, ", not delivered {}..{}", lost.start, lost.end)?;
+                    write!(f, ", lost {}..{}", lost.start, lost.end)?;
                 }
                 Ok(())
             }

@@ -165,6 +165,12 @@ impl PartitionAnswer<'_> {
             // A follower may be behind, or its log shorter: only the leader knows (KIP-392).
             self.entry.replica.handle_failure();
         }
+        if self.entry.lease.position().is_some_and(|at| at < asked) {
+            // A move would throw away what waits to be handed out, and what is below the start of the log cannot be
+            // fetched again: the reader comes to the gap first.
+            self.entry.not_before = Some(self.now + self.entry.backoff.next_delay());
+            return;
+        }
         self.entry.position.handle_out_of_range(self.now, asked, from, log_start);
     }
 

@@ -1,6 +1,7 @@
 //! Which partitions are ours and how far each has come: everything behind the one lock.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,9 @@ use proto::assignments::{Assignments, FenceReason, Stamp};
 use proto::backoff::Backoff;
 use proto::cluster::ClusterView;
 use proto::fetch::ReplicaChoice;
-use proto::position::{AskFailed, Position, PositionError, PositionEvent, PositionRequest, Reset, Start};
+use proto::position::{
+    AskFailed, MoveCause, Position, PositionError, PositionEvent, PositionRequest, Reset, Start,
+};
 use proto::types::{
     AssignmentEpoch, BrokerId, CallFailed, Generation, LeaderEpoch, RequestId, TopicId, TopicPartition,
 };
@@ -16,6 +19,7 @@ use proto::wire::EpochEndOffset;
 use tokio::sync::Notify;
 
 use crate::client::seed;
+use crate::clock;
 use crate::config::{ClientConfig, FetchConfig};
 use crate::consumer::{Event, PartitionStatus};
 use crate::error::{Error, ErrorKind};
@@ -100,22 +104,27 @@ impl Table {
         start: Start,
     ) {
         let stamp = self.assignments.assign(tp.clone(), topic_id, wire_epoch);
-        self.enter(tp, stamp, start, false);
+        let position = Position::new(start, self.reset, self.backoff());
+        self.enter(tp, stamp, start, position, false);
+    }
+
+    fn backoff(&self) -> Backoff {
+        let (base, max) = self.retry_backoff;
+        Backoff::new(base, max, seed())
     }
 
     /// A new epoch of a partition: a new lease, a new position, nothing kept of the old ones.
-    fn enter(&mut self, tp: TopicPartition, stamp: Stamp, start: Start, paused: bool) {
-        let (base, max) = self.retry_backoff;
+    fn enter(&mut self, tp: TopicPartition, stamp: Stamp, start: Start, position: Position, paused: bool) {
         let entry = Entry {
             lease: Lease::new(stamp, paused, self.progress.clone()),
-            position: Position::new(start, self.reset, Backoff::new(base, max, seed())),
+            position,
             leader: None,
             leader_epoch: None,
             replica: ReplicaChoice::new(),
             asked: None,
             max_bytes: 0,
             not_before: None,
-            backoff: Backoff::new(base, max, seed()),
+            backoff: self.backoff(),
             corrupt: None,
             silent: None,
             stuck: false,
@@ -150,9 +159,10 @@ impl Table {
 
     pub(super) fn seek(&mut self, tp: &TopicPartition, to: Start) -> Option<Stamp> {
         let old = self.entries.get(tp)?;
-        let (paused, ended) = (old.lease.is_paused(), old.lease.stamp().clone());
+        let (paused, ended, start) = (old.lease.is_paused(), old.lease.stamp().clone(), old.start);
+        let position = Position::instead_of(old.at(), MoveCause::Seek, to, self.reset, self.backoff());
         let stamp = self.assignments.seek(tp)?;
-        self.enter(tp.clone(), stamp, to, paused);
+        self.enter(tp.clone(), stamp, start, position, paused);
         Some(ended)
     }
 
@@ -198,11 +208,13 @@ impl Table {
             for tp in self.assignments.handle_topic_id(&topic, id) {
                 let Some(old) = self.entries.get(&tp) else { continue };
                 let (paused, stamp, start) = (old.lease.is_paused(), old.lease.stamp().clone(), old.start);
-                let Some(new) = self.assignments.topic_recreated(&tp, id) else { continue };
-                ended.push(stamp);
                 // What the group had committed was for the old topic. Asking by id tells; where brokers cannot be asked by
                 // id, deletion has removed the old offsets (facts measured on 3.9 and 4.3).
-                self.enter(tp, new, start, paused);
+                let cause = MoveCause::TopicRecreated;
+                let position = Position::instead_of(old.at(), cause, start, self.reset, self.backoff());
+                let Some(new) = self.assignments.topic_recreated(&tp, id) else { continue };
+                ended.push(stamp);
+                self.enter(tp, new, start, position, paused);
             }
         }
         ended
@@ -429,8 +441,7 @@ impl Table {
         for (partition, event) in news {
             match event {
                 PositionEvent::Moved { cause, from, to, lost } => {
-                    self.moved(&partition, to);
-                    self.events.push(Event::Moved { partition, cause, from, to, lost });
+                    self.moved(partition, cause, from, to, lost);
                 }
                 PositionEvent::Refused(code) => {
                     let error = Error::broker(code).at(&partition).doing("asking for a position");
@@ -449,20 +460,44 @@ impl Table {
 
     /// The first position of an epoch is where its delivery begins. A later move is a new epoch: what was delivered before
     /// says nothing about what is read from here on.
-    fn moved(&mut self, tp: &TopicPartition, to: i64) {
-        let Some(entry) = self.entries.get_mut(tp) else { return };
+    ///
+    /// What was fetched and not handed out goes with the old epoch. So the reader's place counts, and not the fetch
+    /// position's, which runs ahead: what lies between the two is fetched again where it is still there, and is among the
+    /// lost where it is not.
+    fn moved(
+        &mut self,
+        tp: TopicPartition,
+        cause: MoveCause,
+        mut from: Option<i64>,
+        to: i64,
+        mut lost: Option<Range<i64>>,
+    ) {
+        let Some(entry) = self.entries.get_mut(&tp) else { return };
         if entry.lease.tracker().is_none() {
             entry.lease.begin_at(to);
-            return;
+        } else {
+            let (paused, ended) = (entry.lease.is_paused(), entry.lease.stamp().clone());
+            let Some(stamp) = self.assignments.seek(&tp) else { return };
+            let mut begin = to;
+            match (entry.lease.position(), from) {
+                (Some(at), Some(ahead)) if at < to && to < ahead => {
+                    entry.position.refetch(clock::now(), at);
+                    begin = at;
+                }
+                (Some(at), Some(ahead)) if at < ahead => {
+                    from = Some(at);
+                    lost = lost.map(|lost| lost.start.min(at.max(0))..lost.end);
+                }
+                _ => {}
+            }
+            let lease = Lease::new(stamp, paused, self.progress.clone());
+            lease.begin_at(begin);
+            entry.lease = lease;
+            entry.corrupt = None;
+            entry.stuck = false;
+            self.ended.push(ended);
         }
-        let (paused, ended) = (entry.lease.is_paused(), entry.lease.stamp().clone());
-        let Some(stamp) = self.assignments.seek(tp) else { return };
-        let lease = Lease::new(stamp, paused, self.progress.clone());
-        lease.begin_at(to);
-        entry.lease = lease;
-        entry.corrupt = None;
-        entry.stuck = false;
-        self.ended.push(ended);
+        self.events.push(Event::Moved { partition: tp, cause, from, to, lost });
     }
 
     pub(super) fn take_events(&mut self) -> Vec<Event> {
@@ -482,6 +517,11 @@ impl Entry {
     /// Which broker it is fetched from.
     pub(super) fn source(&self, now: Instant) -> Option<BrokerId> {
         Some(self.replica.choose(now, self.leader?))
+    }
+
+    /// Where its reader is, or would be: the next offset to hand out, or to fetch where nothing was fetched yet.
+    fn at(&self) -> Option<i64> {
+        self.lease.position().or(self.position.offset())
     }
 
     pub(super) fn is_stuck(&self) -> bool {
@@ -511,5 +551,12 @@ impl Entry {
 }
 
 fn stuck_error(tp: &TopicPartition, error: PositionError) -> Error {
-    Error::new(ErrorKind::OffsetOutOfRange).source(error).at(tp)
+    let kind = match error {
+        PositionError::Truncated { .. } => ErrorKind::LogTruncated,
+        PositionError::NoCommittedOffset | PositionError::OutOfRange { .. } => ErrorKind::OffsetOutOfRange,
+    };
+    Error::new(kind).source(error).at(tp)
 }
+
+#[cfg(test)]
+mod tests;
