@@ -25,6 +25,11 @@ impl Decompressor {
         Self { contexts: Contexts::default(), pool: Pool::default(), limit: Self::DEFAULT_LIMIT }
     }
 
+    /// Another one with the same limit and on the same buffers, for another thread.
+    pub fn sibling(&self) -> Self {
+        Self { contexts: Contexts::default(), pool: self.pool.clone(), limit: self.limit }
+    }
+
     /// Most bytes that one batch may decompress to.
     ///
     /// Default 64 MiB. A batch that holds more is refused with [`Fault::DecompressedTooLarge`] as soon as it gets there;

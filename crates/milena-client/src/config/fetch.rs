@@ -19,6 +19,7 @@ pub struct FetchConfig {
     isolation: IsolationLevel,
     budget_bytes: usize,
     max_batch_decompressed_bytes: usize,
+    decode_threads: usize,
     rack: Option<String>,
     offset_reset: OffsetReset,
     allow_auto_create_topics: bool,
@@ -66,6 +67,11 @@ impl FetchConfig {
         self.max_batch_decompressed_bytes
     }
 
+    /// See [`FetchConfigBuilder::decode_threads`].
+    pub fn decode_threads(&self) -> usize {
+        self.decode_threads
+    }
+
     /// Largest Fetch answer that is read: what was asked for, and one batch more, because a broker returns the first batch
     /// whole however large it is (KIP-74). A batch above the decompression bound could not be used anyway.
     pub fn max_frame_bytes(&self) -> usize {
@@ -105,6 +111,7 @@ impl Default for FetchConfig {
             isolation: fetch.isolation,
             budget_bytes: fetch.budget_bytes,
             max_batch_decompressed_bytes: fetch.max_batch_decompressed_bytes,
+            decode_threads: fetch.decode_threads,
             rack: fetch.rack,
             offset_reset: fetch.offset_reset,
             allow_auto_create_topics: fetch.allow_auto_create_topics,
@@ -144,6 +151,7 @@ pub struct FetchConfigBuilder {
     isolation: IsolationLevel,
     budget_bytes: usize,
     max_batch_decompressed_bytes: usize,
+    decode_threads: usize,
     rack: Option<String>,
     offset_reset: OffsetReset,
     allow_auto_create_topics: bool,
@@ -209,6 +217,15 @@ impl FetchConfigBuilder {
     /// not after.
     pub fn max_batch_decompressed_bytes(mut self, bytes: usize) -> Self {
         self.max_batch_decompressed_bytes = bytes;
+        self
+    }
+
+    /// Threads that decompress ahead of the reader (`milena.decode.threads`).
+    ///
+    /// Default one less than there are cores, from 1 to 4; at most 64. They are Tokio's blocking threads, and busy only while
+    /// compressed batches wait to be read. With 0 the reading task decompresses everything, in its own time.
+    pub fn decode_threads(mut self, threads: usize) -> Self {
+        self.decode_threads = threads;
         self
     }
 
@@ -282,6 +299,7 @@ impl FetchConfigBuilder {
             isolation: self.isolation,
             budget_bytes,
             max_batch_decompressed_bytes: MAX_DECOMPRESSED.check(self.max_batch_decompressed_bytes)?,
+            decode_threads: DECODE_THREADS.check(self.decode_threads)?,
             rack: rack.map(|rack| short_text("client.rack", &rack)).transpose()?,
             offset_reset: self.offset_reset.check()?,
             allow_auto_create_topics: self.allow_auto_create_topics,
@@ -306,6 +324,7 @@ impl FetchConfigBuilder {
             "isolation.level" => self.isolation = IsolationLevel::parse(raw)?,
             "max.partition.fetch.bytes" => self.max_partition_bytes = MAX_PARTITION_BYTES.parse(raw)?,
             "milena.budget.bytes" => self.budget_bytes = BUDGET.parse(raw)?,
+            "milena.decode.threads" => self.decode_threads = DECODE_THREADS.parse(raw)?,
             "milena.max.decompressed.batch.bytes" => {
                 self.max_batch_decompressed_bytes = MAX_DECOMPRESSED.parse(raw)?
             }
@@ -325,6 +344,7 @@ impl Default for FetchConfigBuilder {
             isolation: IsolationLevel::default(),
             budget_bytes: defaults::BUDGET_BYTES,
             max_batch_decompressed_bytes: defaults::MAX_BATCH_DECOMPRESSED_BYTES,
+            decode_threads: decode_threads(),
             rack: None,
             offset_reset: OffsetReset::default(),
             allow_auto_create_topics: defaults::ALLOW_AUTO_CREATE_TOPICS,
@@ -333,6 +353,15 @@ impl Default for FetchConfigBuilder {
     }
 }
 
+/// As many as there are cores beside the reader's.
+fn decode_threads() -> usize {
+    std::thread::available_parallelism()
+        .map_or(1, |cores| (cores.get() - 1).clamp(1, DECODE_THREADS_USUAL_MAX))
+}
+
+/// More would rarely have work: one core decompresses a gigabyte a second.
+const DECODE_THREADS_USUAL_MAX: usize = 4;
+const DECODE_THREADS: Number = Number::new("milena.decode.threads", 0, 64);
 pub(super) const MAX_WAIT: Millis = Millis::at_least("fetch.max.wait.ms", 0);
 const MIN_BYTES: Number = Number::new("fetch.min.bytes", 0, INT32_MAX);
 const MAX_BYTES: Number = Number::new("fetch.max.bytes", 1, INT32_MAX);

@@ -11,7 +11,7 @@ mod subscription;
 
 pub use crate::fetch::{BatchRecords, FetchedBatch, LogEnds};
 pub use crate::lease::Lease;
-pub use event::{Event, Events};
+pub use event::{Event, Events, Undrained};
 pub use subscription::Subscription;
 
 use std::future::poll_fn;
@@ -171,7 +171,7 @@ impl Consumer {
             commands: inbox,
         };
         tokio::spawn(Drive::new(parts).run());
-        let reader = Reader::new(fetcher.queue(), budget, fetch.max_batch_decompressed_bytes());
+        let reader = Reader::new(fetcher.queue(), budget);
         Ok(Self { reader, control: Control { commands, fetcher, events } })
     }
 

@@ -8,6 +8,7 @@ use proto::types::TopicPartition;
 use proto::wire::AbortedTransaction;
 use records::{AbortedTxn, Batch, Batches, DecodedBatch, Records, TxnFilter};
 
+use crate::fetch::ahead::Runs;
 use crate::lease::Lease;
 
 /// What one fetch brought of one partition: undecoded batches, and where they stand.
@@ -22,6 +23,8 @@ pub(crate) struct Chunk {
     pub(crate) batches: Batches,
     /// A batch that was looked at and cannot be handed out yet.
     pub(crate) pending: Option<Batch>,
+    /// Its compressed batches, decoded ahead where there was time.
+    pub(crate) runs: Runs,
     /// Tells aborted records and control records.
     pub(crate) filter: TxnFilter,
     pub(crate) log: LogEnds,
@@ -57,7 +60,8 @@ impl Chunk {
             None => TxnFilter::read_uncommitted(),
         };
         let bytes = records.len();
-        Self { lease, next: from, end, bytes, batches: Batches::new(records), pending: None, filter, log }
+        let batches = Batches::new(records);
+        Self { lease, next: from, end, bytes, batches, pending: None, runs: Runs::default(), filter, log }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Fetching: from assigned partitions to a queue of undecoded chunks.
 //!
 //! One task for each broker keeps one fetch under way ([`broker`]); what it brings is cut up by a walk over batch headers,
-//! queued ([`queue`]), and decoded by whoever reads ([`reader`]). Which partitions there are, and where each goes on, is in
+//! queued ([`queue`]), decoded ahead where that takes long ([`ahead`]), and read by whoever reads ([`reader`]). Which partitions there are, and where each goes on, is in
 //! one table behind one lock ([`table`]), taken twice for each fetch and never for each record.
 
+mod ahead;
 mod answer;
 mod broker;
 mod chunk;
@@ -31,6 +32,7 @@ use crate::config::{FetchConfig, IsolationLevel, OffsetReset};
 use crate::consumer::event::EventSender;
 use crate::consumer::{Counters, Event, PartitionStatus};
 use crate::error::{Error, Result};
+use crate::fetch::ahead::Ahead;
 use crate::fetch::queue::Queue;
 use crate::fetch::table::Table;
 use crate::lease::Lease;
@@ -77,7 +79,10 @@ impl Fetcher {
         Self(Arc::new(Shared {
             client: client.clone(),
             config: config.clone(),
-            queue: Arc::new(Queue::new(budget.clone())),
+            queue: Arc::new(Queue::new(
+                budget.clone(),
+                Ahead::new(config.decode_threads(), config.max_batch_decompressed_bytes(), budget.clone()),
+            )),
             budget,
             table: Mutex::new(Table::new(config, client.config(), progress.clone())),
             changes: watch::Sender::new(0),
@@ -200,9 +205,11 @@ impl Fetcher {
         self.0.table().leases().cloned().collect()
     }
 
-    pub(crate) fn is_drained(&self, partitions: &BTreeSet<TopicPartition>) -> bool {
+    /// One of these partitions of which something that was delivered waits for its acknowledgement.
+    pub(crate) fn undrained(&self, partitions: &BTreeSet<TopicPartition>) -> Option<TopicPartition> {
         let table = self.0.table();
-        partitions.iter().all(|partition| table.lease(partition).is_none_or(Lease::is_drained))
+        let drained = |tp: &&TopicPartition| table.lease(tp).is_none_or(Lease::is_drained);
+        partitions.iter().find(|tp| !drained(tp)).cloned()
     }
 
     pub(crate) fn with_assignments<T>(&self, f: impl FnOnce(&mut Assignments) -> T) -> T {

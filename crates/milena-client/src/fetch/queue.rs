@@ -9,6 +9,7 @@ use std::time::Instant;
 use crate::budget::Budget;
 use crate::clock;
 use crate::error::Error;
+use crate::fetch::ahead::Ahead;
 use crate::fetch::chunk::Chunk;
 use crate::lease::Lease;
 
@@ -24,6 +25,7 @@ pub(crate) struct Queue {
     deliver_until_ms: AtomicU64,
     /// Told when a chunk is taken out: its partition may be fetched again.
     budget: Budget,
+    pub(crate) ahead: Ahead,
     pub(crate) counters: Counters,
 }
 
@@ -56,9 +58,10 @@ pub(crate) enum Next {
 }
 
 impl Queue {
-    pub(crate) fn new(budget: Budget) -> Self {
+    pub(crate) fn new(budget: Budget, ahead: Ahead) -> Self {
         Self {
             budget,
+            ahead,
             state: Mutex::default(),
             born: clock::now(),
             deliver_until_ms: AtomicU64::new(u64::MAX),
@@ -72,7 +75,11 @@ impl Queue {
     }
 
     /// Adds chunks behind the others.
-    pub(crate) fn push(&self, chunks: impl IntoIterator<Item = Chunk>) {
+    pub(crate) fn push(&self, mut chunks: Vec<Chunk>) {
+        for chunk in &mut chunks {
+            self.ahead.cut(chunk);
+        }
+        self.ahead.begin(chunks.iter().map(|chunk| &chunk.runs));
         let mut state = self.lock();
         for chunk in chunks {
             chunk.lease.buffered(chunk.bytes);
@@ -149,6 +156,7 @@ impl Queue {
             let mut at = 0;
             while let Some(chunk) = state.chunks.get(at) {
                 if chunk.lease.stamp().may_deliver() && chunk.lease.is_held() {
+                    chunk.runs.set_aside();
                     at += 1;
                     continue;
                 }

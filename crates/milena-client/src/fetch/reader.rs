@@ -6,10 +6,11 @@ use std::task::{Context, Poll, ready};
 
 use proto::offsets::Undeliverable;
 use proto::types::LeaderEpoch;
-use records::{Decompressor, Verdict};
+use records::{Batch, DecodeError, DecodedBatch, Decompressor, Verdict};
 
 use crate::budget::Budget;
 use crate::error::Result;
+use crate::fetch::ahead::Found;
 use crate::fetch::chunk::{Chunk, FetchedBatch};
 use crate::fetch::queue::{Next, Queue};
 use crate::lease::Lease;
@@ -29,18 +30,14 @@ pub(crate) enum Read {
     Corrupt {
         lease: Lease,
         offset: i64,
-        error: records::DecodeError,
+        error: DecodeError,
     },
 }
 
 impl Reader {
-    pub(crate) fn new(queue: Arc<Queue>, budget: Budget, decompressed_bytes_max: usize) -> Self {
-        Self {
-            queue,
-            open: None,
-            decompressor: Decompressor::new().with_limit(decompressed_bytes_max),
-            budget,
-        }
+    pub(crate) fn new(queue: Arc<Queue>, budget: Budget) -> Self {
+        let decompressor = queue.ahead.decompressor();
+        Self { queue, open: None, decompressor, budget }
     }
 
     /// The next batch with records in it; `None` at the end.
@@ -50,12 +47,16 @@ impl Reader {
                 if chunk.lease.is_held() || !self.queue.may_deliver() {
                     self.queue.push_front(chunk);
                 } else {
-                    match self.read(&mut chunk) {
+                    match self.read(cx, &mut chunk) {
                         Step::Batch(batch) => {
                             self.open = Some(chunk);
                             return Poll::Ready(Some(Ok(Read::Batch(batch))));
                         }
                         Step::Again => self.open = Some(chunk),
+                        Step::Wait => {
+                            self.open = Some(chunk);
+                            return Poll::Pending;
+                        }
                         Step::End => {}
                         Step::Corrupt(error) => {
                             let (lease, offset) = (chunk.lease, chunk.next);
@@ -76,11 +77,10 @@ impl Reader {
     }
 
     /// One batch of the chunk.
-    fn read(&mut self, chunk: &mut Chunk) -> Step {
-        let counters = &self.queue.counters;
+    fn read(&mut self, cx: &mut Context<'_>, chunk: &mut Chunk) -> Step {
         // The assignment filter: one atomic load a batch.
         if !chunk.lease.stamp().may_deliver() {
-            counters.stale_chunks.fetch_add(1, Ordering::Relaxed);
+            self.queue.counters.stale_chunks.fetch_add(1, Ordering::Relaxed);
             return Step::End;
         }
         let batch = match chunk.pending.take().map(Ok).or_else(|| chunk.batches.next()) {
@@ -107,9 +107,13 @@ impl Reader {
             }
             Err(error) => return Step::Corrupt(error),
         }
-        let decoded = match batch.decode_with(&mut self.decompressor, |bytes| self.budget.take(bytes)) {
-            Ok(decoded) => decoded,
-            Err(error) => return Step::Corrupt(error),
+        let decoded = match self.poll_decode(cx, chunk, &batch) {
+            Poll::Ready(Ok(decoded)) => decoded,
+            Poll::Ready(Err(error)) => return Step::Corrupt(error),
+            Poll::Pending => {
+                chunk.pending = Some(batch);
+                return Step::Wait;
+            }
         };
         if decoded.record_count() == 0 {
             chunk.bytes = chunk.bytes.saturating_sub(size);
@@ -128,16 +132,33 @@ impl Reader {
                 return Step::Again;
             }
             Err(Undeliverable::Draining | Undeliverable::Fenced(_)) => {
-                counters.stale_chunks.fetch_add(1, Ordering::Relaxed);
+                self.queue.counters.stale_chunks.fetch_add(1, Ordering::Relaxed);
                 return Step::End;
             }
         };
         chunk.bytes = chunk.bytes.saturating_sub(size);
         chunk.next = next;
         chunk.lease.set_position(next);
+        let counters = &self.queue.counters;
         counters.delivered_batches.fetch_add(1, Ordering::Relaxed);
         counters.delivered_bytes.fetch_add(size as u64, Ordering::Relaxed);
         Step::Batch(FetchedBatch { lease: chunk.lease.clone(), decoded, from, acks, log: chunk.log })
+    }
+
+    /// The batch with its checksum checked and its records decompressed, here or by then elsewhere.
+    fn poll_decode(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunk: &mut Chunk,
+        batch: &Batch,
+    ) -> Poll<Result<DecodedBatch, DecodeError>> {
+        if batch.is_compressed() {
+            let found = chunk.runs.poll_find(cx, &self.queue.ahead, &mut self.decompressor, batch);
+            if let Found::Decoded(decoded) = ready!(found) {
+                return Poll::Ready(decoded);
+            }
+        }
+        Poll::Ready(batch.decode_with(&mut self.decompressor, |bytes| self.budget.take(bytes)))
     }
 }
 
@@ -145,8 +166,10 @@ impl Reader {
 enum Step {
     Batch(FetchedBatch),
     Again,
+    /// The batch is being decoded; whoever does it wakes the reader.
+    Wait,
     End,
-    Corrupt(records::DecodeError),
+    Corrupt(DecodeError),
 }
 
 impl Chunk {

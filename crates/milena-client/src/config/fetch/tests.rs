@@ -72,6 +72,7 @@ fn out_of_range_names_the_setting() {
         (fetch().budget_bytes(65_535), "milena.budget.bytes"),
         (fetch().budget_bytes(usize::MAX), "milena.budget.bytes"),
         (fetch().max_batch_decompressed_bytes(0), "milena.max.decompressed.batch.bytes"),
+        (fetch().decode_threads(65), "milena.decode.threads"),
     ] {
         match builder.build() {
             Err(ConfigError::OutOfRange { setting, .. }) => assert_eq!(setting.key, key),

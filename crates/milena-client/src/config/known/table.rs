@@ -209,6 +209,7 @@ const SECURITY: &[Known] = &[
 /// Milena's own.
 const OURS: &[Known] = &[
     used("milena.budget.bytes", CONSUMER),
+    used("milena.decode.threads", CONSUMER),
     used("milena.drain.timeout.ms", CONSUMER),
     used("milena.leave.on.close", CONSUMER),
     used("milena.max.decompressed.batch.bytes", CONSUMER),
