@@ -26,6 +26,38 @@ pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Appends bytes as a string, decoded as Java does it: what is no UTF-8 shows as U+FFFD.
+pub(crate) fn push_lossy(out: &mut Vec<u8>, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => push_string(out, text),
+        Err(_) => push_string(out, &decode_as_java(bytes)),
+    }
+}
+
+/// `String::from_utf8_lossy`, but for surrogates: to Java's decoder (`String.decodeUTF8_UTF16`) the three bytes of one, or the
+/// two at the end of the text, are one thing that cannot be. To Rust's they are a wrong byte and then another.
+pub(super) fn decode_as_java(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() + 8);
+    // Bytes of a surrogate that has its replacement already.
+    let mut surrogate = 0;
+    for chunk in bytes.utf8_chunks() {
+        if !chunk.valid().is_empty() {
+            surrogate = 0;
+        }
+        text.push_str(chunk.valid());
+        surrogate = match (surrogate, chunk.invalid()) {
+            (1, [0xa0..=0xbf]) => 2,
+            (2, [0x80..=0xbf]) => 0,
+            (_, []) => 0,
+            (_, invalid) => {
+                text.push(char::REPLACEMENT_CHARACTER);
+                usize::from(invalid == [0xed])
+            }
+        };
+    }
+    text
+}
+
 /// Appends a number.
 pub(crate) fn push_i64(out: &mut Vec<u8>, number: i64) {
     if number < 0 {
@@ -103,6 +135,26 @@ mod tests {
         }
     }
 
+    /// What Java 17 makes of these; it was asked for all strings of up to five bytes out of seventeen that matter.
+    #[test]
+    fn what_is_no_utf_8_shows_as_in_java() {
+        let vectors: [(&[u8], &str); 9] = [
+            (b"a\xc3", "a?"),
+            (b"\xff\xfe", "??"),
+            (b"\xed\xa0\x80\xf0\x9f", "??"),
+            (b"\xed\xa0", "?"),
+            (b"\xed\xa0\xed\xbf\xbfb", "??b"),
+            (b"\xed\xa0b\x80", "?b?"),
+            (b"\xed\xa0\x80\x80\xa0", "???"),
+            (b"\xe0\x80\x80", "???"),
+            (b"\xf4\x90\x80\x80", "????"),
+        ];
+        for (bytes, wanted) in vectors {
+            let wanted = format!("\"{}\"", wanted.replace('?', "\u{fffd}"));
+            assert_eq!(pushed(|out| push_lossy(out, bytes)), wanted, "{bytes:x?}");
+        }
+    }
+
     #[test]
     fn null_and_empty_are_different() {
         assert_eq!(pushed(|out| push_base64(out, None)), "null");
@@ -113,6 +165,12 @@ mod tests {
         #[test]
         fn strings_are_those_of_serde_json(text: String) {
             prop_assert_eq!(pushed(|out| push_string(out, &text)), serde_json::to_string(&text).unwrap());
+        }
+
+        #[test]
+        fn bytes_without_surrogates_decode_as_std_has_it(mut bytes: Vec<u8>) {
+            bytes.retain(|byte| *byte != 0xed);
+            prop_assert_eq!(decode_as_java(&bytes), String::from_utf8_lossy(&bytes));
         }
 
         #[test]

@@ -2,7 +2,7 @@
 
 use records::{BatchHeader, Record, TimestampType};
 
-use super::json::{push_base64, push_i64, push_string};
+use super::json::{push_base64, push_i64, push_lossy, push_string};
 
 /// Writes records as JSON lines. What all lines of one batch share is put together once.
 #[derive(Debug, Default)]
@@ -50,8 +50,8 @@ impl Jsonl {
         out.extend_from_slice(b",\"headers\":[");
         for (index, header) in record.headers().enumerate() {
             out.extend_from_slice(if index == 0 { b"{\"key\":" } else { b",{\"key\":" });
-            // Names may be any bytes: what is no UTF-8 shows as U+FFFD, as Java decodes it.
-            push_string(out, &String::from_utf8_lossy(header.key_bytes()));
+            // Names may be any bytes.
+            push_lossy(out, header.key_bytes());
             out.extend_from_slice(b",\"value\":");
             push_base64(out, header.value());
             out.push(b'}');
@@ -78,6 +78,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::output::json::decode_as_java;
 
     type OwnedHeader = (Vec<u8>, Option<Vec<u8>>);
 
@@ -131,7 +132,8 @@ mod tests {
     fn expected(given: &Given) -> Value {
         let base64 = |bytes: &Option<Vec<u8>>| bytes.as_ref().map(|bytes| STANDARD.encode(bytes));
         let headers = given.headers.iter();
-        let header = |(name, value): &OwnedHeader| json!({"key": String::from_utf8_lossy(name), "value": base64(value)});
+        let header =
+            |(name, value): &OwnedHeader| json!({"key": decode_as_java(name), "value": base64(value)});
         json!({
             "topic": given.topic,
             "partition": given.partition,
