@@ -84,12 +84,6 @@ impl Error {
         Self::new(ErrorKind::CorruptBatch).at(tp).offset(offset).source(source)
     }
 
-    /// Something that was handed out was not acknowledged before the end of a drain.
-    pub fn not_drained(tp: &TopicPartition, waited: std::time::Duration) -> Self {
-        let message = format!("not all that was delivered was acknowledged and committed within {waited:?}");
-        Self::new(ErrorKind::TimedOut).doing("draining").at(tp).message(message)
-    }
-
     /// An answer's error code.
     pub fn broker(code: ErrorCode) -> Self {
         let kind =

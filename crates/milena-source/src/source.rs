@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use client::consumer::{Consumer, Control, Events, PartitionStatus};
-use client::{Client, Error, Result, Start, TopicPartition};
+use client::{Client, Result, Start, TopicPartition};
 
 use crate::ack::AckCounters;
 use crate::builder::SourceBuilder;
@@ -166,8 +166,8 @@ impl Source {
         let mut failure = None;
         while let Some(event) = events.try_next() {
             match event {
-                client::Event::Revoked { partitions, drained: false } if failure.is_none() => {
-                    failure = partitions.first().map(|partition| Error::not_drained(partition, deadline));
+                client::Event::Revoked { drained: Err(undrained), .. } if failure.is_none() => {
+                    failure = Some(undrained.to_error());
                 }
                 client::Event::CommitFailed { error, .. } => failure = Some(error.doing("draining")),
                 _ => {}

@@ -270,7 +270,7 @@ fn say_event(event: &Event) {
         Event::Assigned { added, .. } => say("assigned", json!({ "partitions": listed(added) })),
         Event::Revoking { partitions, .. } => say("revoking", json!({ "partitions": listed(partitions) })),
         Event::Revoked { partitions, drained } => {
-            say("revoked", json!({ "partitions": listed(partitions), "drained": drained }));
+            say("revoked", json!({ "partitions": listed(partitions), "drained": drained.is_ok() }));
         }
         Event::Lost { partitions, .. } => {
             say("lost", json!({ "partitions": listed(partitions), "text": text }));

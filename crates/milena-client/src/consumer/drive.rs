@@ -19,9 +19,9 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::client::{Client, Purpose, left_until};
 use crate::clock;
-use crate::consumer::Event;
 use crate::consumer::event::EventSender;
 use crate::consumer::positions;
+use crate::consumer::{Event, Undrained};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::{Asked, Fetcher, Reset, Start};
 use crate::net::as_call_failed;
@@ -74,10 +74,25 @@ pub(super) struct Drive {
 
 struct Drain {
     partitions: BTreeSet<TopicPartition>,
+    since: Instant,
     deadline: Instant,
-    /// The last acknowledgements are in, or the deadline has passed: only commits are still waited for.
-    collected: bool,
-    commit_deadline: Instant,
+    step: DrainStep,
+}
+
+enum DrainStep {
+    /// Acknowledgements are waited for.
+    Acknowledging,
+    /// The last acknowledgements are in, or the deadline has passed: only the commit is still waited for.
+    Committing { since: Instant, unacknowledged: Option<(TopicPartition, Duration)> },
+}
+
+impl Drain {
+    fn wake(&self) -> Instant {
+        match &self.step {
+            DrainStep::Acknowledging => self.deadline,
+            DrainStep::Committing { since, .. } => *since + LAST_COMMIT,
+        }
+    }
 }
 
 struct Closing {
@@ -189,7 +204,7 @@ impl Drive {
             wake.push(Some(self.collect_at));
         }
         if let Some(drain) = &self.drain {
-            wake.push(Some(if drain.collected { drain.commit_deadline } else { drain.deadline }));
+            wake.push(Some(drain.wake()));
         }
         wake.into_iter().flatten().min()
     }
@@ -395,19 +410,21 @@ impl Drive {
         let deadline = deadline.min(wanted).max(now);
         self.parts.fetcher.begin_revoke(&partitions);
         self.parts.events.send(Event::Revoking { partitions: partitions.clone(), drain: deadline - now });
-        self.drain =
-            Some(Drain { partitions, deadline, collected: false, commit_deadline: deadline + LAST_COMMIT });
+        self.drain = Some(Drain { partitions, since: now, deadline, step: DrainStep::Acknowledging });
         self.collect_now(now);
     }
 
     /// Goes on with a drain as far as it can: acknowledgements, then the commit's answer, then the fence.
     fn drain_step(&mut self, now: Instant) {
         let Some(drain) = &mut self.drain else { return };
-        let late = now >= drain.deadline;
-        let drained = self.parts.fetcher.is_drained(&drain.partitions);
-        if !drain.collected && (late || drained) {
-            drain.collected = true;
-            drain.commit_deadline = now + LAST_COMMIT;
+        if let DrainStep::Acknowledging = drain.step {
+            let unacknowledged = self.parts.fetcher.undrained(&drain.partitions);
+            if unacknowledged.is_some() && now < drain.deadline {
+                return;
+            }
+            let waited = now - drain.since;
+            let unacknowledged = unacknowledged.map(|partition| (partition, waited));
+            drain.step = DrainStep::Committing { since: now, unacknowledged };
             let partitions = drain.partitions.clone();
             self.collect_now(now);
             if let Some(committer) = &mut self.parts.committer {
@@ -416,23 +433,26 @@ impl Drive {
             self.send_commit(now);
         }
         let Some(drain) = &self.drain else { return };
-        if !drain.collected {
+        let uncommitted = match &self.parts.committer {
+            Some(committer) => drain.partitions.iter().find(|partition| !committer.settled([*partition])),
+            None => None,
+        };
+        if uncommitted.is_some() && now < drain.wake() {
             return;
         }
-        let settled = match &self.parts.committer {
-            Some(committer) => committer.settled(&drain.partitions),
-            None => true,
+        let uncommitted = uncommitted.cloned();
+        let Some(Drain { partitions, step, .. }) = self.drain.take() else { return };
+        let DrainStep::Committing { since, unacknowledged } = step else { return };
+        let uncommitted = uncommitted.map(|partition| (partition, now - since));
+        let drained = match (&unacknowledged, &uncommitted) {
+            (None, None) => Ok(()),
+            _ => Err(Undrained { unacknowledged, uncommitted }),
         };
-        if settled || now >= drain.commit_deadline {
-            let Some(drain) = self.drain.take() else { return };
-            self.end(&drain.partitions, FenceReason::Revoked);
-            self.parts
-                .events
-                .send(Event::Revoked { partitions: drain.partitions, drained: drained && settled });
-            match &mut self.parts.membership {
-                Some(membership) => membership.handle_revoked(now),
-                None => self.ended = true,
-            }
+        self.end(&partitions, FenceReason::Revoked);
+        self.parts.events.send(Event::Revoked { partitions, drained });
+        match &mut self.parts.membership {
+            Some(membership) => membership.handle_revoked(now),
+            None => self.ended = true,
         }
     }
 

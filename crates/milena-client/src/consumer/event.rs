@@ -10,7 +10,7 @@ use proto::position::MoveCause;
 use proto::types::{AssignmentEpoch, Generation, TopicPartition};
 use tokio::sync::broadcast;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// News of a consumer.
 #[derive(Clone, Debug)]
@@ -56,8 +56,8 @@ pub enum Event {
     Revoked {
         /// Which.
         partitions: BTreeSet<TopicPartition>,
-        /// Whether all that was delivered of them is acknowledged and committed.
-        drained: bool,
+        /// Whether all that was delivered of them is acknowledged and committed, or what is missing.
+        drained: Result<(), Undrained>,
     },
     /// These partitions are gone; nothing more can be committed for them.
     Lost {
@@ -165,11 +165,11 @@ impl fmt::Display for Event {
             Self::Revoking { partitions, drain } => {
                 write!(f, "giving up {}, waiting {drain:?} at most for acknowledgements", Listed(partitions))
             }
-            Self::Revoked { partitions, drained: true } => {
+            Self::Revoked { partitions, drained: Ok(()) } => {
                 write!(f, "gave up {}, all committed", Listed(partitions))
             }
-            Self::Revoked { partitions, drained: false } => {
-                write!(f, "gave up {}, not all of it acknowledged in time", Listed(partitions))
+            Self::Revoked { partitions, drained: Err(undrained) } => {
+                write!(f, "gave up {}, but {undrained}", Listed(partitions))
             }
             Self::Lost { partitions, reason } => write!(f, "lost {}: {reason:?}", Listed(partitions)),
             Self::Committed { partition, epoch, offset } => {
@@ -199,6 +199,40 @@ impl fmt::Display for Event {
             Self::Failed { error } => write!(f, "ended: {error}"),
             Self::Missed { events } => write!(f, "{events} events were not seen in time"),
         }
+    }
+}
+
+/// What was not done when partitions were given up, and how long it was waited for. At least one of the two is there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Undrained {
+    /// Something that was delivered of this partition was not acknowledged.
+    pub unacknowledged: Option<(TopicPartition, Duration)>,
+    /// Something that was acknowledged of this partition was not committed: the coordinator did not answer, or there was
+    /// none.
+    pub uncommitted: Option<(TopicPartition, Duration)>,
+}
+
+impl Undrained {
+    /// It as an error that names a partition.
+    pub fn to_error(&self) -> Error {
+        let error = Error::new(ErrorKind::TimedOut).doing("draining").message(self.to_string());
+        match self.unacknowledged.as_ref().or(self.uncommitted.as_ref()) {
+            Some((partition, _)) => error.at(partition),
+            None => error,
+        }
+    }
+}
+
+impl fmt::Display for Undrained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((partition, waited)) = &self.unacknowledged {
+            write!(f, "not all that was delivered of {partition} was acknowledged within {waited:.1?}")?;
+        }
+        if let Some((partition, waited)) = &self.uncommitted {
+            let and = if self.unacknowledged.is_some() { ", and " } else { "" };
+            write!(f, "{and}the last commit of {partition} was not answered within {waited:.1?}")?;
+        }
+        Ok(())
     }
 }
 
