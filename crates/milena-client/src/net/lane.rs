@@ -1,12 +1,13 @@
 //! A connection that many callers share: a task that pipelines their requests and hands each its answer.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
-use proto::connection::{Connection, Versions};
+use proto::connection::{Connection, Versions, throttle_time_ms};
 use proto::types::CallFailed;
 use proto::wire::{ApiKey, Request, encode_request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -28,6 +29,24 @@ pub(crate) struct Lane {
     versions: Arc<Versions>,
     peer: Peer,
     client_id: Arc<str>,
+    pause: Arc<Pause>,
+}
+
+/// Until when the broker asked this connection to hold back (KIP-219). A caller that waits for that must not take it for a
+/// broker that does not answer: the time it gives a call counts from the end of the pause.
+#[derive(Debug, Default)]
+struct Pause(Mutex<Option<Instant>>);
+
+impl Pause {
+    fn set(&self, until: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+
+    /// When a call that was begun at `since` is given up.
+    fn deadline(&self, since: Instant, timeout: Duration) -> Instant {
+        let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        until.map_or(since, |until| until.max(since)) + timeout
+    }
 }
 
 /// Room for each read: most answers fit in one.
@@ -36,7 +55,8 @@ const READ_AHEAD: usize = 16 << 10;
 struct Call {
     api: ApiKey,
     version: i16,
-    deadline: Instant,
+    since: Instant,
+    timeout: Duration,
     /// The request with everything but its correlation id, which the task writes.
     request: BytesMut,
     answer: oneshot::Sender<Result<Bytes>>,
@@ -54,8 +74,11 @@ impl Lane {
             versions: link.versions.clone(),
             peer: link.peer.clone(),
             client_id: link.client_id.clone(),
+            pause: Arc::default(),
         };
-        tokio::spawn(Task { link, calls, waiting: BTreeMap::new() }.run());
+        let pause = lane.pause.clone();
+        pause.set(link.machine.muted_until());
+        tokio::spawn(Task { link, calls, pause, waiting: BTreeMap::new() }.run());
         lane
     }
 
@@ -64,7 +87,8 @@ impl Lane {
         self.inbox.is_closed()
     }
 
-    /// Sends a request and waits for its answer, until `timeout` from now.
+    /// Sends a request and waits for its answer, until `timeout` from now, or from the end of a pause that the broker asks
+    /// for (KIP-219): until then nothing is sent.
     ///
     /// # Cancel safety
     /// Dropped before the request is written, nothing happened; afterwards the broker may carry it out all the same,
@@ -92,18 +116,26 @@ impl Lane {
         let mut bytes = BytesMut::new();
         encode_request(request, version, 0, Some(&self.client_id), &mut bytes)
             .map_err(|error| context(error.into()))?;
-        let deadline = clock::now() + timeout;
+        let since = clock::now();
         let (sender, receiver) = oneshot::channel();
-        let call = Call { api: R::API, version, deadline, request: bytes, answer: sender };
+        let call = Call { api: R::API, version, since, timeout, request: bytes, answer: sender };
         let gone = || context(Error::new(ErrorKind::Disconnected));
         let answer = async {
             self.inbox.send(call).await.map_err(|_| gone())?;
             receiver.await.map_err(|_| gone())?.map_err(context)
         };
         // The task keeps the deadline too. This one covers a caller that waits for its place in the inbox.
-        let frame = tokio::time::timeout_at(deadline.into(), answer)
-            .await
-            .map_err(|_| context(Error::new(ErrorKind::TimedOut)))??;
+        let mut answer = pin!(answer);
+        let mut deadline = self.pause.deadline(since, timeout);
+        let frame = loop {
+            match tokio::time::timeout_at(deadline.into(), answer.as_mut()).await {
+                Ok(answer) => break answer?,
+                Err(_) => match self.pause.deadline(since, timeout) {
+                    later if later > deadline => deadline = later,
+                    _ => return Err(context(Error::new(ErrorKind::TimedOut))),
+                },
+            }
+        };
         decode::<R>(version, frame).map_err(context)
     }
 }
@@ -111,6 +143,7 @@ impl Lane {
 struct Task {
     link: Link,
     calls: mpsc::Receiver<Call>,
+    pause: Arc<Pause>,
     waiting: BTreeMap<i32, oneshot::Sender<Result<Bytes>>>,
 }
 
@@ -133,7 +166,7 @@ impl Task {
 
     /// Until all handles are gone, or the connection is.
     async fn serve(&mut self) -> Result<()> {
-        let Self { link, calls, waiting } = self;
+        let Self { link, calls, pause, waiting } = self;
         let (mut reader, mut writer) = tokio::io::split(&mut link.io);
         let mut out = BytesMut::new();
         let mut incoming = BytesMut::new();
@@ -145,16 +178,26 @@ impl Task {
                     .machine
                     .handle_frame(clock::now(), answered)
                     .map_err(|error| Error::new(ErrorKind::Malformed).source(error))?;
+                let throttle_ms = throttle_time_ms(done.api, done.version, &frame);
+                if throttle_ms > 0 {
+                    link.machine.handle_throttle(clock::now(), throttle_ms);
+                    pause.set(link.machine.muted_until());
+                    tracing::debug!(peer = %link.peer.address, api = %done.api, throttle_ms, "throttled");
+                }
                 if let Some(waiting) = waiting.remove(&done.correlation_id.0) {
                     let _ = waiting.send(Ok(frame));
                 }
             }
-            let wake = link.machine.poll_timeout();
+            let may_send = link.machine.may_send(clock::now());
+            let wake = match may_send {
+                true => link.machine.poll_timeout(),
+                false => link.machine.poll_timeout().into_iter().chain(link.machine.muted_until()).min(),
+            };
             incoming.reserve(READ_AHEAD);
             tokio::select! {
-                call = calls.recv(), if waiting.len() < IN_FLIGHT_MAX => {
+                call = calls.recv(), if may_send && waiting.len() < IN_FLIGHT_MAX => {
                     let Some(call) = call else { return Ok(()) };
-                    enqueue(&mut link.machine, waiting, &mut out, call);
+                    enqueue(&mut link.machine, pause, waiting, &mut out, call);
                 }
                 written = writer.write_buf(&mut out), if !out.is_empty() => {
                     let written = written.map_err(|error| Error::new(ErrorKind::Disconnected).source(error))?;
@@ -179,6 +222,7 @@ impl Task {
 
 fn enqueue(
     machine: &mut Connection,
+    pause: &Pause,
     waiting: &mut BTreeMap<i32, oneshot::Sender<Result<Bytes>>>,
     out: &mut BytesMut,
     mut call: Call,
@@ -186,7 +230,8 @@ fn enqueue(
     if call.answer.is_closed() {
         return;
     }
-    let id = machine.send(clock::now(), call.api, call.version, call.deadline, GENERAL_FRAME_MAX);
+    let deadline = pause.deadline(call.since, call.timeout);
+    let id = machine.send(clock::now(), call.api, call.version, deadline, GENERAL_FRAME_MAX);
     call.request[CORRELATION_AT].copy_from_slice(&id.0.to_be_bytes());
     out.extend_from_slice(&call.request);
     waiting.insert(id.0, call.answer);

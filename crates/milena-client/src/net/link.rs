@@ -27,6 +27,9 @@ const FIRST_READ: usize = 64 << 10;
 /// The most that is reserved ahead of the bytes that have arrived.
 const RESERVE_MAX: usize = 1 << 20;
 
+/// The first version of ApiVersions after whose answer the broker mutes the connection (KIP-219).
+const THROTTLED_SINCE: i16 = 2;
+
 /// Bytes that went over a client's connections, for its counters.
 #[derive(Default, Debug)]
 pub(crate) struct Traffic {
@@ -132,7 +135,11 @@ impl Link {
         deadline: Instant,
     ) -> Result<ApiVersionsResponse> {
         let answer = self.exchange(request, version, deadline, HANDSHAKE_FRAME_MAX).await?;
-        decode::<ApiVersionsRequest>(answer.version, self.share(answer.frame, None))
+        let answer = decode::<ApiVersionsRequest>(answer.version, self.share(answer.frame, None))?;
+        if version >= THROTTLED_SINCE {
+            self.machine.handle_throttle(clock::now(), answer.throttle_time_ms);
+        }
+        Ok(answer)
     }
 
     /// Sends a request, in no version above `newest`, and reads the frame of its answer.
@@ -147,6 +154,9 @@ impl Link {
         frame_max: usize,
     ) -> Result<RawAnswer> {
         let version = pick::<R>(&self.versions, newest).map_err(|error| self.context::<R>(error, -1))?;
+        if let Some(until) = self.machine.muted_until() {
+            tokio::time::sleep_until(until.into()).await;
+        }
         let deadline = clock::now() + timeout;
         self.exchange(request, version, deadline, frame_max)
             .await

@@ -5,9 +5,11 @@
 //! other, and the connection is closed before bytes of one request are taken for another's.
 
 mod frame;
+mod throttle;
 mod versions;
 
 pub use frame::{FrameError, frame_length};
+pub use throttle::throttle_time_ms;
 pub use versions::{VersionError, Versions};
 
 use std::collections::VecDeque;
