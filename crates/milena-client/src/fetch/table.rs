@@ -115,6 +115,7 @@ impl Table {
 
     /// A new epoch of a partition: a new lease, a new position, nothing kept of the old ones.
     fn enter(&mut self, tp: TopicPartition, stamp: Stamp, start: Start, position: Position, paused: bool) {
+        let position = position.numbered_from(first_question(stamp.epoch()));
         let entry = Entry {
             lease: Lease::new(stamp, paused, self.progress.clone()),
             position,
@@ -548,6 +549,12 @@ impl Entry {
             log: self.log,
         }
     }
+}
+
+/// Questions and their answers name the partition, not its epoch; but an epoch's number is never used twice, and nobody
+/// asks four billion questions in one.
+fn first_question(epoch: AssignmentEpoch) -> RequestId {
+    RequestId(epoch.0 << 32)
 }
 
 fn stuck_error(tp: &TopicPartition, error: PositionError) -> Error {

@@ -147,6 +147,14 @@ impl Position {
         position
     }
 
+    /// Numbers its questions from there on. A partition has one position after the other, and the answer to a question of
+    /// the one before must not be taken for the answer to a question of this one: each needs numbers of its own.
+    #[must_use]
+    pub fn numbered_from(mut self, id: RequestId) -> Self {
+        self.last_id = id.0;
+        self
+    }
+
     /// Goes elsewhere, whatever was under way: late answers to earlier questions are not heard any more.
     pub fn seek(&mut self, to: Start) {
         self.backoff.reset();

@@ -239,3 +239,31 @@ fn without_a_policy_nothing_moves_until_somebody_seeks() {
     script.leader(1, 6);
     script.moves(MoveCause::Seek, Some(30), 33, None);
 }
+
+/// A slow answer about the epoch before: of a seek that another one overtook, of an ownership that ended.
+#[test]
+fn the_answer_to_a_question_of_an_epoch_before_is_dropped() {
+    let mut script = Script::reading(15, 20, OffsetReset::Earliest);
+    script.table.seek(&script.tp, Start::Earliest).unwrap();
+    script.leader(1, 5);
+    let (first, _) = script.asked();
+    script.table.seek(&script.tp, Start::Latest).unwrap();
+    script.leader(1, 5);
+    let (second, _) = script.asked();
+    script.table.handle_listed(clock::now(), &script.tp, first, Ok(0));
+    assert_eq!(script.entry().position.offset(), Some(15), "where it was before the seek");
+    script.table.handle_listed(clock::now(), &script.tp, second, Ok(20));
+    assert_eq!(script.entry().position.offset(), Some(20));
+
+    let committed = Start::Committed { otherwise: Reset::Earliest };
+    script.table.end(&script.tp, FenceReason::Revoked).unwrap();
+    script.table.assign(script.tp.clone(), TopicId([1; 16]), Generation(2), committed);
+    let (first, _) = script.asked();
+    script.table.end(&script.tp, FenceReason::Revoked).unwrap();
+    script.table.assign(script.tp.clone(), TopicId([1; 16]), Generation(4), committed);
+    let (second, _) = script.asked();
+    script.table.handle_committed(clock::now(), &script.tp, first, Ok(Some((6, None))));
+    assert_eq!(script.entry().position.offset(), None, "that was committed before another member had it");
+    script.table.handle_committed(clock::now(), &script.tp, second, Ok(Some((21, None))));
+    assert_eq!(script.entry().position.offset(), Some(21));
+}
