@@ -1,324 +1,187 @@
-//! `milena consume` prints what Java's consumer reads, byte for byte, and commits what it printed.
+//! `milena consume` prints what Java's consumer of the broker's release reads, byte for byte, and commits what it printed.
 
-use std::path::PathBuf;
-use std::process::{Output, Stdio};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use milena_tests::fixture::java::{self, Writer};
+use milena_tests::fixture::cli::Milena;
+use milena_tests::fixture::corpus::{self, kinds_in_log};
+use milena_tests::fixture::java;
 use milena_tests::fixture::kafka::{Kafka, Options, Version};
-use milena_tests::fixture::{cli, start};
+use milena_tests::fixture::start;
+use records::Compression;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::Child;
-use tokio::time::timeout;
 
-const ISOLATIONS: [&str; 2] = ["read_committed", "read_uncommitted"];
+const COMMITTED: &str = "read_committed";
+const UNCOMMITTED: &str = "read_uncommitted";
 
-/// Topics, and what Java writes into partition 0 of each, in order.
-const TOPICS: [(&str, &[(&str, &str)]); 7] = [
-    (
-        "letters",
-        &[("plain", "none"), ("plain", "gzip"), ("headers", "snappy"), ("times", "lz4"), ("batches", "zstd")],
-    ),
-    ("big", &[("big", "none"), ("big", "gzip"), ("big", "snappy"), ("big", "lz4"), ("big", "zstd")]),
-    ("transactions", &[("plain", "none"), ("transactions", "lz4")]),
-    // Ends with nothing but control records under read_committed.
-    ("aborted", &[("plain", "none"), ("aborted", "none")]),
-    ("open", &[("open", "zstd")]),
-    // Begins at offset 7.
-    ("deleted", &[("deleted", "none")]),
-    ("empty", &[]),
-];
+/// The topic with logs of older brokers.
+const OLD: &str = "old";
 
-/// Takes records of any time, and keeps them.
-const ANY_TIME: [(&str, &str); 2] =
-    [("message.timestamp.after.max.ms", "9223372036854775807"), ("retention.ms", "-1")];
-
-struct World {
-    kafka: Kafka,
-    bootstrap: String,
-    milena: PathBuf,
+#[tokio::test(flavor = "multi_thread")]
+async fn on_the_newest_broker() {
+    milena_prints_what_java_reads(Version::NEWEST, 1).await;
 }
 
-impl World {
-    async fn start() -> World {
-        let milena = cli::program().await;
-        let kafka = start(Options::new(Version::NEWEST)).await.expect("Kafka starts");
-        World { bootstrap: kafka.direct_bootstrap(), kafka, milena }
+#[tokio::test(flavor = "multi_thread")]
+async fn on_three_of_the_newest_brokers() {
+    milena_prints_what_java_reads(Version::NEWEST, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_the_last_broker_before_4() {
+    milena_prints_what_java_reads(Version::LAST_3, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_broker_before_3_which_writes_old_formats() {
+    milena_prints_what_java_reads(Version::LAST_2, 1).await;
+}
+
+async fn milena_prints_what_java_reads(version: Version, nodes: i32) {
+    let kafka = Arc::new(start(Options::new(version).nodes(nodes)).await.expect("Kafka starts"));
+    let milena = Milena::on(&kafka).await;
+    let topics = write(&kafka, version, nodes).await;
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let flags: String = topics.iter().map(|topic| format!(" -t {topic}")).collect();
+    let mut readings = Vec::new();
+    for isolation in [UNCOMMITTED, COMMITTED] {
+        let javas = java::dump(&kafka, isolation, &topics).await.expect("Java reads");
+        let javas = Reading::of(&javas);
+        let ours = milena.consume(&format!("--until latest --isolation {isolation}{flags}")).await;
+        Reading::of(&ours).assert_equals(&javas, isolation);
+
+        // As a group: the same, and all of it committed, past what is not delivered, too. Nothing is left to read.
+        let group = format!("-g {isolation} --from earliest --until latest --isolation {isolation}{flags}");
+        Reading::of(&milena.consume(&group).await).assert_equals(&javas, &format!("as a group, {isolation}"));
+        let lags: BTreeMap<_, _> = committed_lags(&milena, isolation).await;
+        for (partition, lag) in &lags {
+            let is_open = isolation == COMMITTED && has_open_end(partition);
+            assert_eq!(*lag, if is_open { open_records(partition) } else { 0 }, "{partition}, {isolation}");
+        }
+        assert_eq!(milena.consume(&group).await, [] as [&str; 0], "once more, {isolation}");
+        readings.push((javas, lags));
+    }
+    let [(all, all_lags), (committed, _)] = &readings[..] else { panic!("two readings") };
+    for partition in all.0.keys() {
+        assert!(all_lags.contains_key(partition), "{partition} is committed");
+    }
+    the_logs_have_it_all(&kafka, version, all, committed);
+}
+
+/// Writes all topics, and says their names.
+async fn write(kafka: &Arc<Kafka>, version: Version, nodes: i32) -> Vec<String> {
+    let kafka = kafka.clone();
+    let written = tokio::task::spawn_blocking(move || {
+        let topics = corpus::topics(version);
+        let mut names: Vec<String> = topics.iter().map(|topic| topic.name.clone()).collect();
+        // What brokers from 3.0 on no longer write, they still read.
+        if nodes == 1 && version >= Version(3, 0, 0) {
+            corpus::plant(&kafka, OLD, &corpus::old_logs());
+            names.push(OLD.to_owned());
+        }
+        let replicas = i16::try_from(nodes).expect("few");
+        corpus::write(&kafka, &topics, replicas).map(|()| names)
+    });
+    written.await.expect("nothing panics").expect("all is written")
+}
+
+/// Lines by partition, `topic-number`. Which partition is read first is nobody's promise; within one, the order is.
+#[derive(Debug)]
+struct Reading(BTreeMap<String, Vec<String>>);
+
+impl Reading {
+    fn of(lines: &[String]) -> Reading {
+        let mut partitions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for line in lines {
+            let json = parse(line);
+            let topic = json["topic"].as_str().expect("a topic");
+            partitions.entry(format!("{topic}-{}", json["partition"])).or_default().push(line.clone());
+        }
+        Reading(partitions)
     }
 
-    async fn write(&self, topics: &[(&str, &[(&str, &str)])]) {
-        let mut writer = Writer::start(&self.kafka).await.expect("the writer starts");
-        for (topic, kinds) in topics {
-            self.kafka.create_topic(topic, 3, 1, &ANY_TIME).expect("the topic is created");
-            for (kind, codec) in *kinds {
-                writer.write(kind, codec, topic, 0).await.expect("Java writes");
+    /// Says the first line that differs: whole readings are megabytes.
+    fn assert_equals(&self, javas: &Reading, what: &str) {
+        for (partition, theirs) in &javas.0 {
+            let ours = self.0.get(partition).map(Vec::as_slice).unwrap_or_default();
+            for (our, their) in ours.iter().zip(theirs) {
+                assert_eq!(our, their, "{partition}, {what}");
+            }
+            assert_eq!(ours.len(), theirs.len(), "records of {partition}, {what}");
+        }
+        let partitions = |reading: &Reading| reading.0.keys().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(partitions(self), partitions(javas), "{what}");
+    }
+
+    fn offsets(&self, partition: &str) -> Vec<i64> {
+        let lines = self.0.get(partition).map(Vec::as_slice).unwrap_or_default();
+        lines.iter().map(|line| parse(line)["offset"].as_i64().expect("an offset")).collect()
+    }
+}
+
+fn parse(line: &str) -> Value {
+    serde_json::from_str(line).expect("JSON")
+}
+
+async fn committed_lags(milena: &Milena, group: &str) -> BTreeMap<String, i64> {
+    milena.committed(group).await.into_iter().map(|(partition, _, lag)| (partition, lag)).collect()
+}
+
+/// Whether the log ends in a transaction that is neither committed nor aborted.
+fn has_open_end(partition: &str) -> bool {
+    partition == "open-0" || partition.starts_with("transactions-")
+}
+
+/// Records of the transaction that is open at the end.
+fn open_records(partition: &str) -> i64 {
+    // Java writes four into each transaction, the others three.
+    if partition == "open-0" || partition == "transactions-java-0" { 4 } else { 3 }
+}
+
+/// What is compared is worth it: every format and codec is there, and so is every kind of gap.
+fn the_logs_have_it_all(kafka: &Kafka, version: Version, all: &Reading, committed: &Reading) {
+    let codecs =
+        [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
+    let has = |topic: &str, magics: &[i8], codecs: &[Compression]| {
+        let kinds = kinds_in_log(kafka, topic);
+        for magic in magics {
+            for codec in codecs {
+                assert!(
+                    kinds.contains(&(*magic, *codec)),
+                    "{topic}: no {codec:?} of magic {magic} in {kinds:?}"
+                );
             }
         }
-    }
-
-    /// What `milena consume` with these arguments prints.
-    async fn consume(&self, args: &str) -> Vec<String> {
-        cli::lines(&self.milena, self.arguments(args)).await
-    }
-
-    fn arguments<'a>(&'a self, args: &'a str) -> impl Iterator<Item = &'a str> {
-        let always = ["consume", "--bootstrap-server", &self.bootstrap, "--format", "jsonl"];
-        always.into_iter().chain(args.split(' '))
-    }
-
-    /// Partition, committed offset and lag of all that a group has committed.
-    async fn committed(&self, group: &str) -> Vec<(String, i64, i64)> {
-        let args = ["groups", "describe", group, "--format", "json", "-b", &self.bootstrap];
-        let lines = cli::lines(&self.milena, args).await;
-        let json: Value = serde_json::from_str(&lines[0]).expect("one JSON document");
-        let partitions = json["partitions"].as_array().expect("a list of partitions");
-        let partition = |one: &Value| {
-            let name = format!("{}-{}", one["topic"].as_str()?, one["partition"]);
-            Some((name, one["committed"].as_i64()?, one["lag"].as_i64()?))
-        };
-        partitions.iter().filter_map(partition).collect()
-    }
-
-    fn spawn(&self, args: &str) -> Child {
-        let mut command = cli::command(&self.milena, self.arguments(args));
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs")
-    }
-}
-
-/// All records of one partition are compared in order, those of several partitions as a set: which partition is read first
-/// is nobody's promise.
-fn sorted(mut lines: Vec<String>) -> Vec<String> {
-    lines.sort();
-    lines
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn milena_prints_what_java_reads() {
-    let world = World::start().await;
-    world.write(&TOPICS).await;
-    for isolation in ISOLATIONS {
-        let everything = java::dump(&world.kafka, isolation, &TOPICS.map(|(topic, _)| topic)).await;
-        let everything = everything.expect("Java reads");
-        for (topic, _) in TOPICS {
-            let javas = of_topic(&everything, topic);
-            let ours =
-                world.consume(&format!("--topic {topic} --until latest --isolation {isolation}")).await;
-            assert_eq!(ours, javas, "{topic} under {isolation}");
-
-            // As a group: the same, all of it committed, past control records too, and nothing is left to read.
-            let group = format!("{topic}-{isolation}");
-            let read =
-                format!("-t {topic} -g {group} --from earliest --until latest --isolation {isolation}");
-            assert_eq!(world.consume(&read).await, javas, "{topic} as a group under {isolation}");
-            let committed = world.committed(&group).await;
-            let lags: Vec<_> = committed.iter().map(|(name, _, lag)| (name.as_str(), *lag)).collect();
-            let partition = format!("{topic}-0");
-            match (topic, isolation) {
-                ("empty", _) | ("open", "read_committed") => assert_eq!(lags, []),
-                // The last stable offset is where the open transaction begins, which has four records.
-                ("transactions", "read_committed") => assert_eq!(lags, [(&*partition, 4)]),
-                _ => assert_eq!(lags, [(&*partition, 0)], "under {isolation}"),
-            }
-            assert_eq!(world.consume(&read).await, [] as [&str; 0], "{topic} once more");
-        }
-        let topics: String = TOPICS.iter().map(|(topic, _)| format!(" -t {topic}")).collect();
-        let ours = world.consume(&format!("--until latest --isolation {isolation}{topics}")).await;
-        assert_eq!(sorted(ours), sorted(everything), "all topics at once under {isolation}");
-    }
-    let letters = java::dump(&world.kafka, "read_uncommitted", &["letters"]).await.expect("Java reads");
-    begins_and_ends(&world, &letters).await;
-    output_to_a_file_is_the_same(&world, &letters).await;
-}
-
-fn of_topic(lines: &[String], topic: &str) -> Vec<String> {
-    let begin = format!("{{\"topic\":\"{topic}\",");
-    lines.iter().filter(|line| line.starts_with(&begin)).cloned().collect()
-}
-
-/// `--from` and `--until` in all forms, against the lines that Java reads.
-async fn begins_and_ends(world: &World, all: &[String]) {
-    let count = all.len();
-    let offset = |line: &String| serde_json::from_str::<Value>(line).expect("JSON")["offset"].as_i64();
-    assert_eq!(offset(&all[count - 1]), Some(count as i64 - 1), "no gaps: positions are offsets");
-    let read = async |args: &str| world.consume(&format!("-t letters -p 0 {args}")).await;
-    assert_eq!(read("--until count:5").await, all[..5]);
-    assert_eq!(read("--until count:0").await, [] as [&str; 0]);
-    assert_eq!(read("--until offset:7").await, all[..7]);
-    assert_eq!(read("--from offset:7 --until latest").await, all[7..]);
-    assert_eq!(read("--from offset:3 --until offset:4").await, all[3..4]);
-    assert_eq!(read("--from tail:2 --until latest").await, all[count - 2..]);
-    assert_eq!(read("--from tail:99999 --until latest").await, all);
-    assert_eq!(read("--from latest --until latest").await, [] as [&str; 0]);
-    // The third record of `plain` is the first that is not older, and then comes everything after it.
-    let third: Value = serde_json::from_str(&all[2]).expect("JSON");
-    let from = format!("--from timestamp:{} --until latest", third["timestamp"]);
-    assert_eq!(read(&from).await, all[2..]);
-
-    // A group that stops in the middle of a batch goes on there.
-    let group = |count| format!("-t letters -g middle --until count:{count}");
-    assert_eq!(world.consume(&group(3)).await, all[..3]);
-    assert_eq!(world.committed("middle").await[0].1, 3);
-    assert_eq!(world.consume(&group(4)).await, all[3..7]);
-    assert_eq!(world.committed("middle").await[0].1, 7);
-    // And partitions by name, committed for a group that nobody is a member of.
-    let alone = "-t letters -p 0 -g alone --from committed --until";
-    assert_eq!(world.consume(&format!("{alone} count:2")).await, all[..2]);
-    assert_eq!(world.consume(&format!("{alone} latest")).await, all[2..]);
-    assert_eq!(world.committed("alone").await, [("letters-0".to_owned(), count as i64, 0)]);
-}
-
-async fn output_to_a_file_is_the_same(world: &World, all: &[String]) {
-    let path = std::env::temp_dir().join(format!("milena-cli-equals-java-{}", std::process::id()));
-    let mut command = cli::command(&world.milena, world.arguments("-t letters -g file --until latest"));
-    command.stdout(std::fs::File::create(&path).expect("a scratch file"));
-    let status = command.status().await.expect("the program runs");
-    let text = std::fs::read_to_string(&path).expect("the scratch file");
-    std::fs::remove_file(&path).expect("the scratch file is ours");
-    assert!(status.success());
-    assert_eq!(text.lines().collect::<Vec<_>>(), all);
-    assert_eq!(world.committed("file").await[0].2, 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn milena_ends_as_it_says() {
-    let world = World::start().await;
-    world.write(&[("letters", &[("plain", "none")])]).await;
-
-    // A signal: what was printed is committed, the group is left, and that is a good end of an endless read.
-    for (signal, group) in [("INT", "interrupted"), ("TERM", "terminated")] {
-        let mut child = world.spawn(&format!("-t letters -g {group}"));
-        read_lines(&mut child, 12).await;
-        kill(&child, signal).await;
-        assert_eq!(end_of(child).await, (Some(0), String::new()), "{signal}");
-        assert_eq!(world.committed(group).await, [("letters-0".to_owned(), 12, 0)]);
-        let left = cli::lines(&world.milena, ["groups", "list", "-b", &world.bootstrap]).await;
-        let ours: Vec<_> = left.iter().filter(|line| line.starts_with(group)).collect();
-        assert!(ours.len() == 1 && ours[0].contains("Empty"), "{left:?}");
-    }
-    // A bounded one did not come to its end.
-    let mut child = world.spawn("-t letters --until count:13");
-    read_lines(&mut child, 12).await;
-    kill(&child, "INT").await;
-    assert_eq!(end_of(child).await, (Some(130), String::new()));
-
-    // Whoever read the output goes, while there is nothing to print: a quiet end, and what was printed is committed.
-    let mut child = world.spawn("-t letters -g piped");
-    read_lines(&mut child, 12).await;
-    assert_eq!(end_of(child).await, (Some(0), String::new()));
-    assert_eq!(world.committed("piped").await, [("letters-0".to_owned(), 12, 0)]);
-
-    let said = |output: Output| (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"));
-    let run = async |args: &str| said(cli::run(&world.milena, args.split(' ')).await);
-    let b = &world.bootstrap;
-    let (code, text) = run(&format!("consume -b {b} -t no-such-topic")).await;
-    assert!(code == Some(1) && text.starts_with("milena: topic no-such-topic: UNKNOWN_TOPIC"), "{text}");
-    let (code, text) = run(&format!("consume -b {b} -t letters -p 3")).await;
-    assert_eq!((code, &*text), (Some(1), "milena: topic letters has no partition 3: it has 3\n"));
-    let (code, text) = run(&format!("consume -b {b} -t letters --property max.poll.recods=1")).await;
-    assert!(code == Some(2) && text.contains("did you mean `max.poll.records`?"), "{text}");
-    let (code, text) = run(&format!("consume -b {b} -t letters --from committed")).await;
-    assert!(code == Some(2) && text.contains("--group"), "{text}");
-    // A dead server in front of a live one is no matter.
-    let (code, text) = run(&format!("consume -b 127.0.0.1:1,{b} -t letters --until latest")).await;
-    assert_eq!((code, &*text), (Some(0), ""));
-    let (code, text) = run("consume -b 127.0.0.1:1 -t letters").await;
-    assert!(code == Some(1) && text.contains("127.0.0.1:1") && text.contains("refused"), "{text}");
-}
-
-/// What goes in line by line comes out the same, as Java reads it.
-#[tokio::test(flavor = "multi_thread")]
-async fn lines_become_records() {
-    let world = World::start().await;
-    let b = &*world.bootstrap;
-    let create = ["topics", "create", "letters", "--partitions", "3", "-b", b];
-    assert_eq!(cli::lines(&world.milena, create).await, [] as [&str; 0]);
-
-    let produce = async |args: &[&str], text: &str| {
-        let args = ["produce", "-b", b, "-t", "letters"].into_iter().chain(args.iter().copied());
-        let mut child = cli::command(&world.milena, args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program runs");
-        let mut stdin = child.stdin.take().expect("a pipe");
-        stdin.write_all(text.as_bytes()).await.expect("it reads");
-        drop(stdin);
-        end_of(child).await
     };
-    let text: String = (0..1000).map(|line| format!("k{}:value {line}\n", line % 10)).collect();
-    let sent = produce(&["--key-separator", ":", "--compression", "zstd"], &text).await;
-    assert_eq!(sent, (Some(0), String::new()));
-    assert_eq!(produce(&["-p", "1"], "no key\n\nno end").await, (Some(0), String::new()));
-    let (code, said) = produce(&["-k", ":"], "k:v\nno separator\nk:w\n").await;
-    assert_eq!((code, &*said), (Some(1), "milena: line 2: no key: there is no `:` in it\n"));
-
-    let lines = java::dump(&world.kafka, "read_uncommitted", &["letters"]).await.expect("Java reads");
-    let base64 = |json: &Value| Some(STANDARD.decode(json.as_str()?).expect("base64"));
-    let record = |line: &String| {
-        let json: Value = serde_json::from_str(line).expect("JSON");
-        let text = |json: &Value| base64(json).map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
-        (json["partition"].as_i64(), text(&json["key"]), text(&json["value"]))
-    };
-    let records: Vec<_> = lines.iter().map(record).collect();
-    // The last line that had a key is written although the next one is refused.
-    assert_eq!(records.len(), 1004);
-    for key in 0..10 {
-        let key = format!("k{key}");
-        let of_key: Vec<_> = records.iter().filter(|(_, its, _)| *its == Some(key.clone())).collect();
-        assert!(of_key.iter().all(|(partition, ..)| *partition == of_key[0].0), "{key} is in one partition");
-        let values: Vec<_> = of_key.iter().filter_map(|(.., value)| value.clone()).collect();
-        let sent = text.lines().filter_map(|line| line.split_once(':')).filter(|(its, _)| *its == key);
-        assert_eq!(values, sent.map(|(_, value)| value).collect::<Vec<_>>(), "{key} is in order");
+    for producer in ["java", "librdkafka", "kafka-python", "franz-go"] {
+        has(&format!("letters-{producer}"), &[2], &codecs);
     }
-    let without: Vec<_> = records.iter().filter(|(_, key, _)| key.is_none()).collect();
-    let values: Vec<_> = without.iter().map(|(partition, _, value)| (*partition, value.as_deref())).collect();
-    assert_eq!(values, [(Some(1), Some("no key")), (Some(1), Some("")), (Some(1), Some("no end"))]);
-
-    // While it waits for lines: what was read is written, and there might have been more.
-    let mut child = cli::command(&world.milena, ["produce", "-b", b, "-t", "letters", "-p", "2"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program runs");
-    let mut stdin = child.stdin.take().expect("a pipe");
-    stdin.write_all(b"before\nhalf a li").await.expect("it reads");
-    let before = world.kafka.end_offset("letters", 2).expect("the end of the partition");
-    let read = ["consume", "-b", b, "-t", "letters", "-p", "2", "--from", "tail:1", "--until", "latest"];
-    timeout(Duration::from_secs(60), async { while cli::lines(&world.milena, read).await != ["before"] {} })
-        .await
-        .expect("the line is written while the next one is open");
-    kill(&child, "INT").await;
-    assert_eq!(end_of(child).await, (Some(130), String::new()));
-    let end = world.kafka.end_offset("letters", 2).expect("the end of the partition");
-    assert!((before..=before + 1).contains(&end), "{before}, then {end}");
-}
-
-/// Reads so many lines, and closes the pipe.
-async fn read_lines(child: &mut Child, count: usize) {
-    let out = child.stdout.take().expect("a pipe");
-    let mut lines = BufReader::new(out).lines();
-    for _ in 0..count {
-        let line = timeout(Duration::from_secs(60), lines.next_line()).await.expect("a line in time");
-        assert!(line.expect("the pipe holds").is_some(), "the output has ended");
+    for producer in ["java", "librdkafka", "franz-go"] {
+        let partition = format!("transactions-{producer}-0");
+        let (seen, true_ones) = (all.offsets(&partition).len(), committed.offsets(&partition).len());
+        // Per codec one aborted of four, and one that the next codec aborts, or that is open.
+        assert!(true_ones > 0 && true_ones * 2 == seen, "{partition}: {true_ones} of {seen}");
     }
-    child.stdout = Some(lines.into_inner().into_inner());
-}
-
-async fn kill(child: &Child, signal: &str) {
-    let pid = child.id().expect("it runs").to_string();
-    let killed = tokio::process::Command::new("kill").args(["-s", signal, &pid]).status().await;
-    assert!(killed.expect("there is a `kill`").success());
-}
-
-/// Exit code and what was said on standard error. The output is closed before.
-async fn end_of(mut child: Child) -> (Option<i32>, String) {
-    drop(child.stdout.take());
-    let output = timeout(Duration::from_secs(60), child.wait_with_output()).await.expect("an end in time");
-    let output = output.expect("it ends");
-    (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+    for codec in corpus::CODECS {
+        let partition = format!("compacted-{codec}-0");
+        let offsets = all.offsets(&partition);
+        assert!(offsets.windows(2).any(|two| two[1] > two[0] + 1), "{partition} has gaps: {offsets:?}");
+        assert_eq!(all.offsets(&format!("deleted-{codec}-0"))[0], 7);
+    }
+    assert!(!all.0.contains_key("empty-0"));
+    assert!(!committed.0.contains_key("open-0"));
+    let times: Vec<Value> = all.0["append-time-0"].iter().map(|line| parse(line)).collect();
+    assert!(times.iter().all(|record| record["timestamp_type"] == "log_append_time"));
+    if version >= Version(3, 0, 0) {
+        return;
+    }
+    let old = &codecs[..4];
+    has("format-0.9.0", &[0], old);
+    has("format-0.10.0", &[1], old);
+    has("append-time-0.10.0", &[1], old);
+    has("format-mixed", &[0, 1, 2], old);
+    has("converted-to-0.9.0", &[0], old);
+    has("converted-to-0.10.0", &[1], old);
+    has("converted-up", &[2], old);
+    assert!(all.0["format-0.9.0-0"].iter().all(|line| parse(line)["timestamp_type"] == "none"));
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 pub mod cache;
 mod chores;
 pub mod clients;
+pub mod corpus;
 mod error;
 pub mod java;
 pub mod kafka;

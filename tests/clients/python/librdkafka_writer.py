@@ -80,13 +80,12 @@ def send(writer, topic, records):
 
 def write(bootstrap, kind, codec, topic, count):
     if kind in ("plain", "headers", "times"):
-        send(producer(bootstrap, codec), topic, {"plain": plain, "headers": headers, "times": times}[kind]())
+        send(writer_of(bootstrap, codec), topic, {"plain": plain, "headers": headers, "times": times}[kind]())
     elif kind == "big":
-        send(producer(bootstrap, codec), topic, big(count or 12000))
+        send(writer_of(bootstrap, codec), topic, big(count or 12000))
     elif kind == "batches":
-        writer = producer(bootstrap, codec)
         for batch in range(4):
-            send(writer, topic, list(plain(batch + 1)))
+            send(writer_of(bootstrap, codec), topic, list(plain(batch + 1)))
     elif kind == "transactions":
         for name, end in (("committed", "commit"), ("aborted", "abort"), ("again", "commit"), ("open", "leave")):
             more = {"transactional.id": topic + "-" + name, "transaction.timeout.ms": 900000}
@@ -103,6 +102,15 @@ def write(bootstrap, kind, codec, topic, count):
     else:
         raise ValueError(kind)
 
+
+def writer_of(bootstrap, codec):
+    # Half a second passes until a new one has its producer id.
+    if codec not in WRITERS:
+        WRITERS[codec] = producer(bootstrap, codec)
+    return WRITERS[codec]
+
+
+WRITERS = {}
 
 # Not collected: a transaction must stay open.
 OPEN = []

@@ -1,11 +1,12 @@
 //! `cargo xtask ci`: everything that must hold before a change goes in, one line per step.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::env;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use crate::corpus::Producer;
 use crate::error::{Context, Error, Result};
 use crate::kafka;
 
@@ -192,12 +193,22 @@ fn brokers() -> Result<Vec<Step>> {
     let fixture: [&[&str]; 1] =
         [&["cargo", "test", "-q", "-p", "xtask", "--test", "kafka", "--", "--ignored", "--test-threads=1"]];
     let system: [&[&str]; 1] = [&["cargo", "test", "-q", "-p", "milena-tests", "--release"]];
-    let Some(missing) = kafka::missing() else {
-        return Ok(vec![step("brokers", &fixture), step("system", &system)]);
-    };
-    if env::var("CI").is_ok_and(|ci| ci == "true") {
+    let lacking = Producer::OTHERS.into_iter().filter_map(Producer::missing);
+    let lacking = lacking.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ");
+    let broker = kafka::missing();
+    let missing = broker.as_ref().or(Some(&lacking).filter(|lacking| !lacking.is_empty()));
+    if let Some(missing) = missing
+        && env::var("CI").is_ok_and(|ci| ci == "true")
+    {
         return Err(Error::new(format!("real-broker tests cannot run: {missing}")));
     }
+    let Some(missing) = broker else {
+        let mut steps = vec![step("brokers", &fixture), step("system", &system)];
+        if !lacking.is_empty() {
+            steps.push(Step { name: "system, all producers".to_owned(), plan: Plan::NotRun(lacking) });
+        }
+        return Ok(steps);
+    };
     Ok(["brokers", "system"]
         .map(|name| Step { name: name.to_owned(), plan: Plan::NotRun(missing.clone()) })
         .into())

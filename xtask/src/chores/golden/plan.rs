@@ -1,56 +1,10 @@
 //! Which golden segments there are.
 
+use crate::corpus::{ANY_TIME, APPEND_TIME, CODECS, COMPACT, FORMAT, OLD_CODECS, Producer, Step, Topic};
 use crate::kafka::Version;
 
-/// Who writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Producer {
-    /// `tests/java/any/Writer.java` with the client of the broker's version.
-    Java,
-    /// `tests/java/old/OldWriter.java`.
-    Java010,
-    Java09,
-    Librdkafka,
-    KafkaPython,
-    Kafkajs,
-    FranzGo,
-}
-
-/// One topic, and so one segment.
-#[derive(Debug, Clone)]
-pub(super) struct Case {
-    /// The topic's and the file's name: producer, codec, kind.
-    pub(super) name: String,
-    pub(super) configs: Vec<(&'static str, &'static str)>,
-    pub(super) steps: Vec<Step>,
-    pub(super) compacted: bool,
-}
-
-#[derive(Debug, Clone)]
-pub(super) enum Step {
-    /// A line for a writer: the kind, the codec and a count (0: its own).
-    Write(Producer, &'static str, &'static str, u32),
-    /// A change of the topic's configuration.
-    Alter(&'static str, &'static str),
-}
-
-const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
-
-/// Times far away are refused by default since 3.6.
-const ANY_TIME: (&str, &str) = ("message.timestamp.after.max.ms", "9223372036854775807");
-const APPEND_TIME: (&str, &str) = ("message.timestamp.type", "LogAppendTime");
-const COMPACT: [(&str, &str); 5] = [
-    ("cleanup.policy", "compact"),
-    // A segment of this age is rolled at the next append; the cleaner leaves the active one alone.
-    ("segment.ms", "400"),
-    ("min.cleanable.dirty.ratio", "0.01"),
-    ("min.compaction.lag.ms", "0"),
-    ("delete.retention.ms", "86400000"),
-];
-const FORMAT: &str = "message.format.version";
-
 /// The cases of one cluster.
-pub(super) fn cases(version: Version) -> Vec<Case> {
+pub(super) fn cases(version: Version) -> Vec<Topic> {
     let mut plan = Plan { version, cases: Vec::new() };
     match version {
         Version::NEWEST => plan.newest(),
@@ -62,7 +16,7 @@ pub(super) fn cases(version: Version) -> Vec<Case> {
 
 struct Plan {
     version: Version,
-    cases: Vec<Case>,
+    cases: Vec<Topic>,
 }
 
 impl Plan {
@@ -107,7 +61,7 @@ impl Plan {
 
     /// Magic 0 and 1, which brokers before 4.0 still write for a topic set so.
     fn old_formats(&mut self) {
-        for codec in ["none", "gzip", "snappy", "lz4"] {
+        for codec in OLD_CODECS {
             for kind in ["plain", "batches"] {
                 self.add_step(Producer::Java09, codec, kind, 0, kind, &[(FORMAT, "0.9.0")]);
                 self.add_step(Producer::Java010, codec, kind, 0, kind, &[(FORMAT, "0.10.0")]);
@@ -157,7 +111,8 @@ impl Plan {
     ) {
         let name = self.name(producer, codec, name);
         let steps = vec![Step::Write(producer, kind, codec, count)];
-        self.cases.push(Case { name, configs: configs.to_vec(), steps, compacted: false });
+        let turns = vec![steps];
+        self.cases.push(Topic { name, configs: configs.to_vec(), turns, is_compacted: false });
     }
 
     fn add_compacted(
@@ -168,22 +123,21 @@ impl Plan {
         configs: &[(&'static str, &'static str)],
     ) {
         let name = self.name(producer, codec, kind);
-        let steps = vec![Step::Write(producer, kind, codec, 0), Step::Write(producer, "more", codec, 0)];
+        let turns =
+            vec![vec![Step::Write(producer, kind, codec, 0)], vec![Step::Write(producer, "more", codec, 0)]];
         let configs = COMPACT.iter().chain(configs).copied().collect();
-        self.cases.push(Case { name, configs, steps, compacted: true });
+        self.cases.push(Topic { name, configs, turns, is_compacted: true });
     }
 
     /// One log with all three formats, as an upgraded cluster has.
     fn add_mixed(&mut self, codec: &'static str) {
-        let steps = vec![
-            Step::Write(Producer::Java09, "plain", codec, 0),
-            Step::Alter(FORMAT, "0.10.0"),
-            Step::Write(Producer::Java010, "plain", codec, 0),
-            Step::Alter(FORMAT, "2.8"),
-            Step::Write(Producer::Java, "headers", codec, 0),
+        let turns = vec![
+            vec![Step::Write(Producer::Java09, "plain", codec, 0)],
+            vec![Step::Alter(FORMAT, "0.10.0"), Step::Write(Producer::Java010, "plain", codec, 0)],
+            vec![Step::Alter(FORMAT, "2.8"), Step::Write(Producer::Java, "headers", codec, 0)],
         ];
         let name = format!("mixed-{codec}-formats");
-        self.cases.push(Case { name, configs: vec![(FORMAT, "0.9.0")], steps, compacted: false });
+        self.cases.push(Topic { name, configs: vec![(FORMAT, "0.9.0")], turns, is_compacted: false });
     }
 
     fn name(&self, producer: Producer, codec: &str, kind: &str) -> String {
