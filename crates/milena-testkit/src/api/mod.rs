@@ -1,0 +1,70 @@
+//! One file for each API: the versions it serves, what it keeps of the real broker's behaviour, and its handler.
+
+mod api_versions;
+mod failure;
+mod find_coordinator;
+mod metadata;
+pub(crate) mod sasl;
+mod waiting;
+
+use kafka_protocol::messages::{ApiKey, RequestKind, ResponseKind};
+
+use crate::cluster::Settings;
+use crate::ctx::{Ctx, Reply};
+
+pub(crate) use api_versions::unsupported as unsupported_api_versions;
+pub(crate) use failure::{failure, set_throttle};
+pub(crate) use waiting::{Waiting, handle_data_changed, handle_timeout};
+
+/// The APIs: name, module of the handler, versions announced.
+///
+/// A handler is `fn handle(ctx: &mut Ctx<'_>, request: XRequest, version: i16) -> Reply<XResponse>`.
+macro_rules! apis {
+    ($($name:ident: $($module:ident)::+, $min:literal, $max:literal;)*) => {
+        /// What ApiVersions announces: key, lowest and highest version.
+        const APIS: &[(ApiKey, i16, i16)] = &[$((ApiKey::$name, $min, $max),)*];
+
+        /// Hands a request to its API. What is not in the table, [`served`] has kept out.
+        pub(crate) fn dispatch(ctx: &mut Ctx<'_>, request: RequestKind, version: i16) -> Reply<ResponseKind> {
+            match request {
+                $(RequestKind::$name(request) => $($module)::+::handle(ctx, request, version).map(Into::into),)*
+                _ => Reply::Close,
+            }
+        }
+    };
+}
+
+apis! {
+    Metadata: metadata, 0, 13;
+    FindCoordinator: find_coordinator, 0, 6;
+    ApiVersions: api_versions, 0, 4;
+}
+
+/// The versions of an API that this cluster's brokers serve.
+pub(crate) fn served(settings: &Settings, api: ApiKey) -> Option<(i16, i16)> {
+    let (_, min, max) = APIS.iter().find(|(key, ..)| *key == api)?;
+    if settings.missing_apis.contains(&(api as i16)) {
+        return None;
+    }
+    let (lowest, highest) = settings.versions.get(&(api as i16)).copied().unwrap_or((*min, *max));
+    Some((lowest.max(*min), highest.min(*max)))
+}
+
+/// The APIs that this cluster's brokers serve, with their versions, by key.
+pub(crate) fn announced(settings: &Settings) -> Vec<(ApiKey, i16, i16)> {
+    let mut apis: Vec<_> = APIS
+        .iter()
+        .filter_map(|(api, ..)| served(settings, *api).map(|(min, max)| (*api, min, max)))
+        .collect();
+    apis.sort_by_key(|(api, ..)| *api as i16);
+    apis
+}
+
+/// The version that a message is read and written in. ListOffsets 11 (KIP-1023) looks like 10, which is as far as
+/// kafka-protocol goes.
+pub(crate) fn wire_version(api: ApiKey, version: i16) -> i16 {
+    match (api, version) {
+        (ApiKey::ListOffsets, 11) => 10,
+        _ => version,
+    }
+}
