@@ -1,0 +1,37 @@
+//! A member of a classic group.
+
+use bytes::Bytes;
+use kafka_protocol::protocol::StrBytes;
+
+use super::super::{Now, ReplyTo};
+
+/// Kafka: `ClassicGroupMember`.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) id: StrBytes,
+    pub(crate) instance: Option<StrBytes>,
+    pub(crate) client_id: String,
+    pub(crate) client_host: String,
+    pub(crate) rebalance_timeout: Now,
+    pub(crate) session_timeout: Now,
+    pub(crate) protocol_type: StrBytes,
+    pub(crate) protocols: Vec<(StrBytes, Bytes)>,
+    pub(crate) assignment: Bytes,
+    /// The JoinGroup that waits for the others.
+    pub(crate) join: Option<ReplyTo>,
+    /// The SyncGroup that waits for the leader.
+    pub(crate) sync: Option<ReplyTo>,
+    /// Not yet through its first join.
+    pub(crate) is_new: bool,
+}
+
+impl Member {
+    pub(crate) fn metadata(&self, protocol: &str) -> Option<&Bytes> {
+        self.protocols.iter().find(|(name, _)| name.as_str() == protocol).map(|(_, metadata)| metadata)
+    }
+
+    /// A member that waits for others is alive by that, but a new one may not wait for ever.
+    pub(crate) fn has_satisfied_heartbeat(&self) -> bool {
+        !self.is_new && (self.join.is_some() || self.sync.is_some())
+    }
+}
