@@ -452,7 +452,11 @@ fn open(mut frame: Bytes, settings: &Settings) -> Option<Opened> {
         return None;
     }
     let header = RequestHeader::decode(&mut frame, api.request_header_version(version)).ok()?;
-    let request = RequestKind::decode(api, &mut frame, api::wire_version(api, version)).ok()?;
+    let request = if api::is_by_topic_id(api, version) {
+        api::decode_by_topic_id(api, &mut frame)?
+    } else {
+        RequestKind::decode(api, &mut frame, api::wire_version(api, version)).ok()?
+    };
     frame.is_empty().then_some(Opened { header, api, request: Some(request) })
 }
 

@@ -67,8 +67,8 @@ impl World {
     pub(crate) fn new(cluster: ClusterState) -> Self {
         Self {
             now: Duration::ZERO,
+            groups: group::Groups::new(&cluster.settings),
             cluster,
-            groups: group::Groups::default(),
             txns: txn::Transactions::default(),
             data: crate::api::Waiting::default(),
             answers: VecDeque::new(),

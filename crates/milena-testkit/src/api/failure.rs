@@ -36,7 +36,7 @@ pub(crate) fn failure(request: &RequestKind, version: i16, code: ErrorCode) -> O
                 answer.with_error_code(error).into()
             }
         }
-        _ => return None,
+        _ => return super::coordinator_failure::failure(request, version, code),
     })
 }
 

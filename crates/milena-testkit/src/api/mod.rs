@@ -1,10 +1,24 @@
 //! One file for each API: the versions it serves, what it keeps of the real broker's behaviour, and its handler.
 
 mod api_versions;
+mod by_topic_id;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
+mod coordinator_failure;
+mod delete_groups;
+mod describe_groups;
 mod failure;
 mod find_coordinator;
+mod heartbeat;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 pub(crate) mod sasl;
+mod sync_group;
 mod waiting;
 
 use kafka_protocol::messages::{ApiKey, RequestKind, ResponseKind};
@@ -13,6 +27,7 @@ use crate::cluster::Settings;
 use crate::ctx::{Ctx, Reply};
 
 pub(crate) use api_versions::unsupported as unsupported_api_versions;
+pub(crate) use by_topic_id::{applies as is_by_topic_id, decode as decode_by_topic_id};
 pub(crate) use failure::{failure, set_throttle};
 pub(crate) use waiting::{Waiting, handle_data_changed, handle_timeout};
 
@@ -38,6 +53,18 @@ apis! {
     Metadata: metadata, 0, 13;
     FindCoordinator: find_coordinator, 0, 6;
     ApiVersions: api_versions, 0, 4;
+    OffsetCommit: offset_commit, 2, 10;
+    OffsetFetch: offset_fetch, 1, 10;
+    JoinGroup: join_group, 0, 9;
+    Heartbeat: heartbeat, 0, 4;
+    LeaveGroup: leave_group, 0, 5;
+    SyncGroup: sync_group, 0, 5;
+    DescribeGroups: describe_groups, 0, 6;
+    ListGroups: list_groups, 0, 5;
+    DeleteGroups: delete_groups, 0, 2;
+    OffsetDelete: offset_delete, 0, 0;
+    ConsumerGroupHeartbeat: consumer_group_heartbeat, 0, 1;
+    ConsumerGroupDescribe: consumer_group_describe, 0, 1;
 }
 
 /// The versions of an API that this cluster's brokers serve.

@@ -109,12 +109,13 @@ impl GroupConfig {
         config.max_size = size("group.max.size").unwrap_or(config.max_size);
         config.consumer_max_size = size("group.consumer.max.size").unwrap_or(config.consumer_max_size);
         config.offset_metadata_max = size("offset.metadata.max.bytes").unwrap_or(config.offset_metadata_max);
-        config.migration = match properties.get("group.consumer.migration.policy").map(|policy| policy.to_lowercase()) {
-            Some(policy) if policy == "disabled" => MigrationPolicy::Disabled,
-            Some(policy) if policy == "upgrade" => MigrationPolicy::Upgrade,
-            Some(policy) if policy == "downgrade" => MigrationPolicy::Downgrade,
-            _ => MigrationPolicy::Bidirectional,
-        };
+        config.migration =
+            match properties.get("group.consumer.migration.policy").map(|policy| policy.to_lowercase()) {
+                Some(policy) if policy == "disabled" => MigrationPolicy::Disabled,
+                Some(policy) if policy == "upgrade" => MigrationPolicy::Upgrade,
+                Some(policy) if policy == "downgrade" => MigrationPolicy::Downgrade,
+                _ => MigrationPolicy::Bidirectional,
+            };
         config
     }
 }

@@ -85,7 +85,8 @@ impl Groups {
             Some(Group::Classic(group)) => {
                 if let Some(group) = group.reload(&mut self.env) {
                     self.groups.insert(id.clone(), Group::Classic(group));
-                } else if self.offsets.of_group(id).next().is_some() || self.offsets.has_open_transaction(id) {
+                } else if self.offsets.of_group(id).next().is_some() || self.offsets.has_open_transaction(id)
+                {
                     // Offsets alone bring a group back into being.
                     let group = ClassicGroup::new(id.clone(), self.env.now);
                     self.groups.insert(id.clone(), Group::Classic(group));
@@ -126,7 +127,8 @@ impl Groups {
                 if !upgrades {
                     return Err(refusal);
                 }
-                let group = ConsumerGroup::from_classic(&mut self.env, topics, classic).map_err(|_| refusal)?;
+                let group =
+                    ConsumerGroup::from_classic(&mut self.env, topics, classic).map_err(|_| refusal)?;
                 Some(group)
             }
         };
@@ -151,9 +153,13 @@ impl Groups {
         let ids: Vec<StrBytes> = self.groups.keys().cloned().collect();
         for id in ids {
             let Some(group) = self.groups.get(&id) else { continue };
-            let nothing_left = self.offsets.expire(now, &id, self.env.config.offsets_retention, group.expires_from(), |topic| {
-                group.is_subscribed_to(topic)
-            });
+            let nothing_left = self.offsets.expire(
+                now,
+                &id,
+                self.env.config.offsets_retention,
+                group.expires_from(),
+                |topic| group.is_subscribed_to(topic),
+            );
             if nothing_left && group.is_empty() {
                 self.groups.remove(&id);
             }

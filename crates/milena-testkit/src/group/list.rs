@@ -1,6 +1,8 @@
 //! ListGroups, DescribeGroups, ConsumerGroupDescribe.
 
-use kafka_protocol::messages::{consumer_group_describe_response, describe_groups_response, list_groups_response};
+use kafka_protocol::messages::{
+    consumer_group_describe_response, describe_groups_response, list_groups_response,
+};
 use kafka_protocol::protocol::StrBytes;
 
 use super::call::Topics;
@@ -24,7 +26,9 @@ impl Groups {
                 Group::Classic(group) => {
                     ("classic", group.protocol_type.clone().unwrap_or_default(), group.state.name())
                 }
-                Group::Consumer(group) => ("consumer", StrBytes::from_static_str(CONSUMER), group.state().name()),
+                Group::Consumer(group) => {
+                    ("consumer", StrBytes::from_static_str(CONSUMER), group.state().name())
+                }
             };
             list_groups_response::ListedGroup::default()
                 .with_group_id(id.clone().into())
@@ -32,7 +36,11 @@ impl Groups {
                 .with_group_state(StrBytes::from_static_str(state))
                 .with_group_type(StrBytes::from_static_str(kind))
         });
-        listed.filter(|group| fits(states, group.group_state.as_str()) && fits(types, group.group_type.as_str())).collect()
+        listed
+            .filter(|group| {
+                fits(states, group.group_state.as_str()) && fits(types, group.group_type.as_str())
+            })
+            .collect()
     }
 
     /// Kafka: `GroupMetadataManager.describeGroups`. What is no classic group is dead; as from v6 it is an error.

@@ -25,21 +25,21 @@ use kafka_protocol::messages::BrokerId;
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-pub(crate) use self::call::{Call, Topics};
+pub(crate) use self::call::Call;
 use self::call::{Answer, Env};
 pub use self::config::{GroupConfig, MigrationPolicy};
 use self::classic::ClassicGroup;
 use self::consumer::ConsumerGroup;
-pub(crate) use self::consumer::Refused;
 use self::ids::Ids;
 pub(crate) use self::offsets::{
-    CommitPartition, CommitTopic, Committing, FetchTopic, Fetched, FetchedTopic, PartitionRef,
+    CommitPartition, CommitTopic, Committing, FetchTopic, Fetched, FetchedTopic,
 };
 pub use self::offsets::{OffsetChange, OffsetRecord, Tombstone};
 use self::timers::Timers;
 use crate::cluster::Settings;
 pub(crate) use crate::ctx::ReplyTo;
-use crate::ctx::World;
+use crate::ctx::{Ctx, World};
+use crate::error_code::ErrorCode;
 
 /// Time since the cluster's start.
 pub(crate) type Now = Duration;
@@ -194,4 +194,26 @@ fn millis(ms: i32) -> Now {
 
 fn millis_i32(time: Now) -> i32 {
     i32::try_from(time.as_millis()).unwrap_or(i32::MAX)
+}
+
+/// Hands a request to the coordinators, and sends what has become ready by it.
+pub(crate) fn call<R>(ctx: &mut Ctx<'_>, version: i16, handle: impl FnOnce(&mut Groups, &Call<'_>) -> R) -> R {
+    let World { groups, cluster, now, .. } = &mut *ctx.world;
+    groups.env.now = *now;
+    let call = Call {
+        version,
+        client_id: &ctx.client_id,
+        client_host: &ctx.client_host,
+        topics: cluster,
+        topics_version: groups.topics_version,
+        reply_to: ctx.reply_to,
+    };
+    let result = handle(groups, &call);
+    flush(ctx.world);
+    result
+}
+
+/// Whether the broker that was asked coordinates the group.
+pub(crate) fn check_coordinator(ctx: &Ctx<'_>, group: &str) -> Result<(), ErrorCode> {
+    if ctx.cluster.group_coordinator(group) == Some(ctx.broker) { Ok(()) } else { Err(ErrorCode::NOT_COORDINATOR) }
 }

@@ -19,14 +19,6 @@ use crate::error_code::ErrorCode;
 pub(crate) type CommitAnswers = Vec<Vec<ErrorCode>>;
 
 impl Groups {
-    pub(crate) fn set_now(&mut self, now: Now) {
-        self.env.now = now;
-    }
-
-    pub(crate) fn topics_version(&self) -> u64 {
-        self.topics_version
-    }
-
     /// Kafka: `GroupCoordinatorService.joinGroup`, `GroupMetadataManager.classicGroupJoin`. `None`: the answer comes later.
     pub(crate) fn join(&mut self, call: &Call<'_>, request: &JoinGroupRequest) -> Option<JoinGroupResponse> {
         let id = &request.group_id.0;
@@ -95,7 +87,12 @@ impl Groups {
     }
 
     /// Kafka: `classicGroupLeave`. A group that does not exist is answered member by member.
-    pub(crate) fn leave(&mut self, call: &Call<'_>, id: &StrBytes, members: &[MemberIdentity]) -> LeaveGroupResponse {
+    pub(crate) fn leave(
+        &mut self,
+        call: &Call<'_>,
+        id: &StrBytes,
+        members: &[MemberIdentity],
+    ) -> LeaveGroupResponse {
         if id.is_empty() {
             return LeaveGroupResponse::default().with_error_code(ErrorCode::INVALID_GROUP_ID.0);
         }
@@ -130,7 +127,10 @@ impl Groups {
                     return Err(Refused::new(ErrorCode::GROUP_ID_NOT_FOUND, message));
                 }
                 None => {
-                    return Err(Refused::new(ErrorCode::GROUP_ID_NOT_FOUND, format!("Group {id} not found.")));
+                    return Err(Refused::new(
+                        ErrorCode::GROUP_ID_NOT_FOUND,
+                        format!("Group {id} not found."),
+                    ));
                 }
             };
             let (answer, gone) = group.leave(request)?;
@@ -157,10 +157,17 @@ impl Groups {
     }
 
     /// Kafka: `OffsetMetadataManager.commitOffset`. `Err`: nothing at all was taken.
-    pub(crate) fn commit(&mut self, commit: &Committing<'_>, topics: &[CommitTopic]) -> Result<CommitAnswers, ErrorCode> {
+    pub(crate) fn commit(
+        &mut self,
+        commit: &Committing<'_>,
+        topics: &[CommitTopic],
+    ) -> Result<CommitAnswers, ErrorCode> {
         self.check_commit(commit, topics)?;
         if let Some(Group::Classic(group)) = self.groups.get_mut(commit.group)
-            && matches!(group.state, super::classic::State::Stable | super::classic::State::PreparingRebalance)
+            && matches!(
+                group.state,
+                super::classic::State::Stable | super::classic::State::PreparingRebalance
+            )
         {
             // A commit is a sign of life.
             group.touch(&mut self.env, commit.member);
@@ -223,7 +230,12 @@ impl Groups {
         }
     }
 
-    fn write_offsets(&mut self, commit: &Committing<'_>, producer: Option<i64>, topics: &[CommitTopic]) -> CommitAnswers {
+    fn write_offsets(
+        &mut self,
+        commit: &Committing<'_>,
+        producer: Option<i64>,
+        topics: &[CommitTopic],
+    ) -> CommitAnswers {
         let now = self.env.now;
         let answers = topics
             .iter()

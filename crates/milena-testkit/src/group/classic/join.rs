@@ -3,10 +3,10 @@
 use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse, SyncGroupResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::error_code::ErrorCode;
 use super::super::call::{Answer, Call, Env};
-use super::super::{ReplyTo, millis};
+use super::super::millis;
 use super::{ClassicGroup, Member, State, join_error, schedule_member};
+use crate::error_code::ErrorCode;
 
 /// KIP-394: from here on a dynamic member without an id is sent away with one.
 const REQUIRES_MEMBER_ID: i16 = 4;
@@ -15,7 +15,12 @@ const SKIPS_ASSIGNMENT: i16 = 9;
 
 impl ClassicGroup {
     /// Kafka: `classicGroupJoinToClassicGroup`. `None`: the answer comes later.
-    pub(crate) fn join(&mut self, env: &mut Env, call: &Call<'_>, request: &JoinGroupRequest) -> Option<JoinGroupResponse> {
+    pub(crate) fn join(
+        &mut self,
+        env: &mut Env,
+        call: &Call<'_>,
+        request: &JoinGroupRequest,
+    ) -> Option<JoinGroupResponse> {
         let member = request.member_id.clone();
         if !self.accepts(env, member.as_str()) {
             self.remove(member.as_str());
@@ -35,7 +40,12 @@ impl ClassicGroup {
         }
     }
 
-    fn join_new(&mut self, env: &mut Env, call: &Call<'_>, request: &JoinGroupRequest) -> Option<JoinGroupResponse> {
+    fn join_new(
+        &mut self,
+        env: &mut Env,
+        call: &Call<'_>,
+        request: &JoinGroupRequest,
+    ) -> Option<JoinGroupResponse> {
         let prefix = request.group_instance_id.as_deref().unwrap_or(call.client_id);
         let new_id = StrBytes::from_string(format!("{prefix}-{}", env.ids.uuid()));
         match &request.group_instance_id {
@@ -71,13 +81,13 @@ impl ClassicGroup {
         }
         let unchanged = self.member(id.as_str()).is_some_and(|member| member.protocols == protocols(request));
         match self.state {
-            State::PreparingRebalance => self.update_and_rebalance(env, call.reply_to, request, &id),
+            State::PreparingRebalance => self.update_and_rebalance(env, call, request, &id),
             // The answer got lost: the same generation again.
             State::CompletingRebalance if unchanged => Some(self.joined(id.as_str())),
-            State::CompletingRebalance => self.update_and_rebalance(env, call.reply_to, request, &id),
+            State::CompletingRebalance => self.update_and_rebalance(env, call, request, &id),
             // The leader may have seen what nobody else has (new partitions): it always gets a rebalance.
             State::Stable if self.is_leader(id.as_str()) || !unchanged => {
-                self.update_and_rebalance(env, call.reply_to, request, &id)
+                self.update_and_rebalance(env, call, request, &id)
             }
             State::Stable => Some(self.joined(id.as_str())),
             State::Empty | State::Dead => Some(join_error(id, ErrorCode::UNKNOWN_MEMBER_ID)),
@@ -90,7 +100,8 @@ impl ClassicGroup {
             State::Empty | State::Dead => true,
             State::PreparingRebalance => {
                 let waiting = self.members.iter().filter(|member| member.join.is_some()).count();
-                self.member(member).is_some_and(|member| member.join.is_some()) || waiting < env.config.max_size
+                self.member(member).is_some_and(|member| member.join.is_some())
+                    || waiting < env.config.max_size
             }
             State::CompletingRebalance | State::Stable => {
                 self.member(member).is_some() || self.members.len() < env.config.max_size
@@ -119,6 +130,7 @@ impl ClassicGroup {
             protocols: protocols(request),
             assignment: bytes::Bytes::new(),
             join: Some(call.reply_to),
+            join_version: call.version,
             sync: None,
             is_new: true,
         };
@@ -133,22 +145,23 @@ impl ClassicGroup {
     fn update_and_rebalance(
         &mut self,
         env: &mut Env,
-        reply_to: ReplyTo,
+        call: &Call<'_>,
         request: &JoinGroupRequest,
         id: &StrBytes,
     ) -> Option<JoinGroupResponse> {
-        self.update(request, id, reply_to);
+        self.update(request, id, call);
         self.rebalance_or_complete(env);
         None
     }
 
-    fn update(&mut self, request: &JoinGroupRequest, id: &StrBytes, reply_to: ReplyTo) {
+    fn update(&mut self, request: &JoinGroupRequest, id: &StrBytes, call: &Call<'_>) {
         if let Some(member) = self.member_mut(id.as_str()) {
             member.protocols = protocols(request);
             member.rebalance_timeout = millis(request.rebalance_timeout_ms);
             member.session_timeout = millis(request.session_timeout_ms);
             // An earlier JoinGroup of the same member is never answered: its client has given it up.
-            member.join = Some(reply_to);
+            member.join = Some(call.reply_to);
+            member.join_version = call.version;
         }
     }
 
@@ -165,7 +178,7 @@ impl ClassicGroup {
         let leader_before = self.leader.clone();
         self.rename_static(env, instance, &old, &new);
         self.touch(env, new.as_str());
-        self.update(request, &new, call.reply_to);
+        self.update(request, &new, call);
         match self.state {
             State::Stable if self.select_protocol() == self.protocol_name => {
                 self.write_record();
@@ -200,11 +213,14 @@ impl ClassicGroup {
     /// Kafka: `ClassicGroup.replaceStaticMember`. Whoever waits under the old id is fenced.
     fn rename_static(&mut self, env: &mut Env, instance: &StrBytes, old: &StrBytes, new: &StrBytes) {
         let Some(member) = self.member_mut(old.as_str()) else { return };
-        let (join, sync) = (member.join.take(), member.sync.take());
+        let (join, sync, version) = (member.join.take(), member.sync.take(), member.join_version);
         member.id = new.clone();
         member.is_new = false;
         if let Some(waiter) = join {
-            let answer = join_error(old.clone(), ErrorCode::FENCED_INSTANCE_ID).with_protocol_name(None);
+            let mut answer = join_error(old.clone(), ErrorCode::FENCED_INSTANCE_ID);
+            if version >= 7 {
+                answer.protocol_name = None;
+            }
             env.outbox.push((waiter, Answer::Join(answer)));
         }
         if let Some(waiter) = sync {

@@ -4,13 +4,17 @@ use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::protocol::StrBytes;
 
-use crate::error_code::ErrorCode;
 use super::super::call::{Answer, Env, Timer};
 use super::{ClassicGroup, State, join_error};
+use crate::error_code::ErrorCode;
 
 impl ClassicGroup {
     /// Kafka: `classicGroupLeaveToClassicGroup`. Each member has its own answer; one rebalance for all.
-    pub(crate) fn leave(&mut self, env: &mut Env, members: &[MemberIdentity]) -> Result<Vec<MemberResponse>, ErrorCode> {
+    pub(crate) fn leave(
+        &mut self,
+        env: &mut Env,
+        members: &[MemberIdentity],
+    ) -> Result<Vec<MemberResponse>, ErrorCode> {
         if self.state == State::Dead {
             return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
         }

@@ -19,6 +19,8 @@ pub(crate) struct Member {
     pub(crate) assignment: Bytes,
     /// The JoinGroup that waits for the others.
     pub(crate) join: Option<ReplyTo>,
+    /// The version that it came in.
+    pub(crate) join_version: i16,
     /// The SyncGroup that waits for the leader.
     pub(crate) sync: Option<ReplyTo>,
     /// Not yet through its first join.

@@ -119,11 +119,6 @@ impl ClassicGroup {
         self.write_record();
     }
 
-    /// Neither members nor a protocol: only offsets, by plain commits.
-    pub(crate) fn is_simple(&self) -> bool {
-        self.protocol_type.is_none() && self.state == State::Empty && self.pending.is_empty()
-    }
-
     pub(crate) fn uses_consumer_protocol(&self) -> bool {
         self.protocol_type.as_deref() == Some(CONSUMER)
     }

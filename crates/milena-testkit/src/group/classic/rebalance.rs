@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use kafka_protocol::protocol::StrBytes;
 
-use crate::error_code::ErrorCode;
 use super::super::Now;
 use super::super::call::{Action, Answer, Env, Timer};
 use super::{ClassicGroup, Member, State, join_error, sync_error};
+use crate::error_code::ErrorCode;
 
 impl ClassicGroup {
     /// Kafka: `maybePrepareRebalanceOrCompleteJoin`.
@@ -59,7 +59,11 @@ impl ClassicGroup {
 
     fn schedule_join(&self, env: &mut Env) {
         let at = env.now.saturating_add(self.rebalance_timeout());
-        env.timers.schedule(Timer::Join(self.id.clone()), at, Action::CompleteJoin { group: self.id.clone() });
+        env.timers.schedule(
+            Timer::Join(self.id.clone()),
+            at,
+            Action::CompleteJoin { group: self.id.clone() },
+        );
     }
 
     /// Kafka: `tryCompleteInitialRebalanceElseSchedule`. Whoever came in meanwhile prolongs the waiting.
@@ -201,7 +205,8 @@ impl ClassicGroup {
 
     /// Whoever has not sent SyncGroup in time is out. Kafka: `expirePendingSync`.
     pub(crate) fn expire_sync(&mut self, env: &mut Env, generation: i32) {
-        if generation != self.generation || !matches!(self.state, State::CompletingRebalance | State::Stable) {
+        if generation != self.generation || !matches!(self.state, State::CompletingRebalance | State::Stable)
+        {
             return;
         }
         if self.pending_sync.is_empty() {

@@ -5,13 +5,18 @@ use std::collections::BTreeMap;
 use kafka_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::error_code::ErrorCode;
 use super::super::call::{Call, Env, Timer};
 use super::{ClassicGroup, State, sync_error};
+use crate::error_code::ErrorCode;
 
 impl ClassicGroup {
     /// Kafka: `classicGroupSyncToClassicGroup`. `None`: the answer comes later, or lies in the outbox already.
-    pub(crate) fn sync(&mut self, env: &mut Env, call: &Call<'_>, request: &SyncGroupRequest) -> Option<SyncGroupResponse> {
+    pub(crate) fn sync(
+        &mut self,
+        env: &mut Env,
+        call: &Call<'_>,
+        request: &SyncGroupRequest,
+    ) -> Option<SyncGroupResponse> {
         if let Err(error) = self.validate_sync(request) {
             return Some(sync_error(error));
         }

@@ -3,10 +3,10 @@
 use kafka_protocol::messages::{HeartbeatRequest, SyncGroupRequest};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::error_code::ErrorCode;
 use super::super::call::Env;
 use super::super::offsets::Committing;
 use super::{ClassicGroup, State};
+use crate::error_code::ErrorCode;
 
 impl ClassicGroup {
     /// Kafka: `ClassicGroup.validateMember`. An instance id that maps to another member is fenced; an unknown one makes the
@@ -101,7 +101,9 @@ impl ClassicGroup {
             return Err(ErrorCode::ILLEGAL_GENERATION);
         }
         let differs = |theirs: &Option<StrBytes>, ours: &Option<StrBytes>| matches!((theirs, ours), (Some(theirs), Some(ours)) if theirs != ours);
-        if differs(&request.protocol_type, &self.protocol_type) || differs(&request.protocol_name, &self.protocol_name) {
+        if differs(&request.protocol_type, &self.protocol_type)
+            || differs(&request.protocol_name, &self.protocol_name)
+        {
             return Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
         }
         Ok(())

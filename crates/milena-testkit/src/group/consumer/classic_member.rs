@@ -26,7 +26,8 @@ impl ConsumerGroup {
         request: &JoinGroupRequest,
     ) -> Result<JoinGroupResponse, ErrorCode> {
         let unknown = request.member_id.is_empty();
-        let id = if unknown { StrBytes::from_string(env.ids.kafka_uuid()) } else { request.member_id.clone() };
+        let id =
+            if unknown { StrBytes::from_string(env.ids.kafka_uuid()) } else { request.member_id.clone() };
         if self.members.len() >= env.config.consumer_max_size && !self.members.contains_key(&id) {
             return Err(ErrorCode::GROUP_MAX_SIZE_REACHED);
         }
@@ -40,7 +41,8 @@ impl ConsumerGroup {
         let before = self.classic_subscriber(&id, request.group_instance_id.as_ref(), unknown)?;
         let metadata = request.protocols.first().map(|protocol| &protocol.metadata);
         // Kafka: IllegalStateException, which reaches the client as UNKNOWN_SERVER_ERROR.
-        let subscription = metadata.and_then(embedded::subscription).ok_or(ErrorCode::UNKNOWN_SERVER_ERROR)?;
+        let subscription =
+            metadata.and_then(embedded::subscription).ok_or(ErrorCode::UNKNOWN_SERVER_ERROR)?;
 
         let mut member = before.clone();
         if let Some(instance) = &request.group_instance_id {
@@ -77,7 +79,12 @@ impl ConsumerGroup {
 
         env.timers.cancel(&Timer::ConsumerJoin(self.id.clone(), id.clone()));
         schedule_session(env, &self.id, &id, session);
-        self.schedule_fence(env, &id, Timer::ConsumerSync(self.id.clone(), id.clone()), millis(request.rebalance_timeout_ms));
+        self.schedule_fence(
+            env,
+            &id,
+            Timer::ConsumerSync(self.id.clone(), id.clone()),
+            millis(request.rebalance_timeout_ms),
+        );
         let epoch = self.members.get(&id).map_or(-1, |member| member.epoch);
         Ok(JoinGroupResponse::default()
             .with_member_id(id)
@@ -88,7 +95,8 @@ impl ConsumerGroup {
 
     /// Whether every classic member knows one of the protocols.
     fn supports_classic(&self, request: &JoinGroupRequest) -> bool {
-        let knows = |classic: &ClassicPart, name: &StrBytes| classic.protocols.iter().any(|(known, _)| known == name);
+        let knows =
+            |classic: &ClassicPart, name: &StrBytes| classic.protocols.iter().any(|(known, _)| known == name);
         request.protocol_type.as_str() == CONSUMER
             && request.protocols.iter().any(|protocol| {
                 self.members
@@ -136,7 +144,8 @@ impl ConsumerGroup {
             return Err(ErrorCode::ILLEGAL_GENERATION);
         }
         let protocol = classic.protocols.first();
-        let name_differs = request.protocol_name.is_some() && request.protocol_name.as_ref() != protocol.map(|(name, _)| name);
+        let name_differs = request.protocol_name.is_some()
+            && request.protocol_name.as_ref() != protocol.map(|(name, _)| name);
         if request.protocol_type.as_deref().is_some_and(|kind| kind != CONSUMER) || name_differs {
             return Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
         }
@@ -145,7 +154,8 @@ impl ConsumerGroup {
             self.schedule_join(env, &id, rebalance);
             return Err(ErrorCode::REBALANCE_IN_PROGRESS);
         }
-        let version = protocol.and_then(|(_, bytes)| embedded::subscription(bytes)).map_or(0, |known| known.version);
+        let version =
+            protocol.and_then(|(_, bytes)| embedded::subscription(bytes)).map_or(0, |known| known.version);
         let assigned = member.assigned.keys().copied().collect();
         let assignment = embedded::write_assignment(version, &named(&assigned, call.topics));
         env.timers.cancel(&Timer::ConsumerSync(self.id.clone(), id.clone()));
@@ -157,7 +167,11 @@ impl ConsumerGroup {
     }
 
     /// Kafka: `classicGroupHeartbeatToConsumerGroup`. The member is told to join again when that would get it anywhere.
-    pub(crate) fn classic_heartbeat(&mut self, env: &mut Env, request: &HeartbeatRequest) -> Result<(), ErrorCode> {
+    pub(crate) fn classic_heartbeat(
+        &mut self,
+        env: &mut Env,
+        request: &HeartbeatRequest,
+    ) -> Result<(), ErrorCode> {
         let member = self.classic_member(&request.member_id, request.group_instance_id.as_ref())?;
         let Some(classic) = &member.classic else { return Err(ErrorCode::UNKNOWN_MEMBER_ID) };
         if member.epoch != request.generation_id {
@@ -201,8 +215,12 @@ impl ConsumerGroup {
             None => self.members.get(&identity.member_id),
             Some(instance) => self.static_members.get(instance).and_then(|id| self.members.get(id)),
         };
-        let member = member.filter(|member| !gone.contains(&member.id)).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
-        if identity.group_instance_id.is_some() && !identity.member_id.is_empty() && identity.member_id != member.id {
+        let member =
+            member.filter(|member| !gone.contains(&member.id)).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
+        if identity.group_instance_id.is_some()
+            && !identity.member_id.is_empty()
+            && identity.member_id != member.id
+        {
             return Err(ErrorCode::FENCED_INSTANCE_ID);
         }
         if member.classic.is_none() {

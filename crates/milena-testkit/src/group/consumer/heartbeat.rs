@@ -34,12 +34,15 @@ impl ConsumerGroup {
             return Err(Refused::new(ErrorCode::GROUP_MAX_SIZE_REACHED, message));
         }
         let owned = request.topic_partitions.as_ref().map(|topics| {
-            let pairs = topics.iter().flat_map(|topic| topic.partitions.iter().map(|&index| (topic.topic_id, index)));
+            let pairs =
+                topics.iter().flat_map(|topic| topic.partitions.iter().map(|&index| (topic.topic_id, index)));
             pairs.collect::<BTreeSet<IdPartition>>()
         });
         let before = match &request.instance_id {
             None => self.dynamic_member(&id, joining, request.member_epoch, owned.as_ref())?,
-            Some(instance) => self.static_member(&id, instance, joining, request.member_epoch, owned.as_ref())?,
+            Some(instance) => {
+                self.static_member(&id, instance, joining, request.member_epoch, owned.as_ref())?
+            }
         };
         let mut member = before.clone();
         self.describe_member(&mut member, call, request);
@@ -115,7 +118,12 @@ impl ConsumerGroup {
         }
     }
 
-    pub(super) fn check_not_fenced(&self, existing: &Member, id: &StrBytes, instance: &StrBytes) -> Result<(), Refused> {
+    pub(super) fn check_not_fenced(
+        &self,
+        existing: &Member,
+        id: &StrBytes,
+        instance: &StrBytes,
+    ) -> Result<(), Refused> {
         if existing.id == *id {
             return Ok(());
         }
@@ -126,7 +134,9 @@ impl ConsumerGroup {
 
     /// Takes out the member that had the instance id before, and gives its target to the new one.
     pub(super) fn evict_instance(&mut self, env: &mut Env, member: &Member) {
-        let Some(old) = member.instance.as_ref().and_then(|instance| self.static_members.get(instance)).cloned() else {
+        let Some(old) =
+            member.instance.as_ref().and_then(|instance| self.static_members.get(instance)).cloned()
+        else {
             return;
         };
         if old == member.id {
@@ -174,7 +184,9 @@ impl ConsumerGroup {
                 bump = true;
             } else {
                 regex::check(pattern.as_str()).map_err(|reason| {
-                    let message = format!("SubscribedTopicRegex `{pattern}` is not a valid regular expression: {reason}.");
+                    let message = format!(
+                        "SubscribedTopicRegex `{pattern}` is not a valid regular expression: {reason}."
+                    );
                     Refused::new(ErrorCode::INVALID_REGULAR_EXPRESSION, message)
                 })?;
             }
@@ -209,8 +221,9 @@ impl ConsumerGroup {
         let mut next = member.clone();
         let target = self.target.get(id).cloned().unwrap_or_default();
         let topics = self.topic_ids(member, call.topics);
-        let taken =
-            |partition: &IdPartition| self.members.values().any(|other| other.id != *id && other.holds(partition));
+        let taken = |partition: &IdPartition| {
+            self.members.values().any(|other| other.id != *id && other.holds(partition))
+        };
         let step = Step {
             target_epoch: self.assignment_epoch,
             target: &target,
@@ -227,7 +240,8 @@ impl ConsumerGroup {
             let timer = Timer::Rebalance(self.id.clone(), id.clone());
             if next.state == MemberState::Unrevoked {
                 let at = env.now.saturating_add(next.rebalance_timeout);
-                let action = Action::FenceAtEpoch { group: self.id.clone(), member: id.clone(), epoch: next.epoch };
+                let action =
+                    Action::FenceAtEpoch { group: self.id.clone(), member: id.clone(), epoch: next.epoch };
                 env.timers.schedule(timer, at, action);
             } else {
                 env.timers.cancel(&timer);
@@ -280,7 +294,11 @@ impl ConsumerGroup {
 
 /// Kafka: `throwIfConsumerGroupMemberEpochIsInvalid`. The epoch before is good if the member has nothing that it should not
 /// have: the answer that brought the newer epoch may have been lost.
-fn validate_epoch(member: &Member, received: i32, owned: Option<&BTreeSet<IdPartition>>) -> Result<(), Refused> {
+fn validate_epoch(
+    member: &Member,
+    received: i32,
+    owned: Option<&BTreeSet<IdPartition>>,
+) -> Result<(), Refused> {
     let known = member.epoch;
     let relation = if received > known {
         "greater"
@@ -364,7 +382,9 @@ pub(crate) fn validate_request(request: &ConsumerGroupHeartbeatRequest, version:
         }
         _ => return invalid("MemberEpoch is invalid."),
     }
-    if let Some(name) = request.server_assignor.as_ref().filter(|name| !assignor::NAMES.contains(&name.as_str())) {
+    if let Some(name) =
+        request.server_assignor.as_ref().filter(|name| !assignor::NAMES.contains(&name.as_str()))
+    {
         let supported = assignor::NAMES.join(", ");
         let message = format!("ServerAssignor {name} is not supported. Supported assignors: {supported}.");
         return Err(Refused::new(ErrorCode::UNSUPPORTED_ASSIGNOR, message));

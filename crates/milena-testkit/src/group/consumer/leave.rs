@@ -36,7 +36,13 @@ impl ConsumerGroup {
     /// Takes a member out. The next heartbeat of anybody brings another assignment.
     ///
     /// Kafka: `consumerGroupFenceMember`, where the group stays a consumer group.
-    pub(crate) fn fence(&mut self, env: &mut Env, topics: &dyn Topics, topics_version: u64, ids: &[StrBytes]) {
+    pub(crate) fn fence(
+        &mut self,
+        env: &mut Env,
+        topics: &dyn Topics,
+        topics_version: u64,
+        ids: &[StrBytes],
+    ) {
         for id in ids {
             self.cancel_timers(env, id);
             self.remove(id);

@@ -82,7 +82,12 @@ impl ConsumerGroup {
     }
 
     /// Kafka: `convertToClassicGroup`, `ClassicGroup.fromConsumerGroup`.
-    pub(crate) fn to_classic(&self, env: &mut Env, topics: &dyn Topics, without: &[StrBytes]) -> ClassicGroup {
+    pub(crate) fn to_classic(
+        &self,
+        env: &mut Env,
+        topics: &dyn Topics,
+        without: &[StrBytes],
+    ) -> ClassicGroup {
         let mut names: BTreeMap<&StrBytes, embedded::NamedPartitions> = BTreeMap::new();
         let members: Vec<ClassicMember> = self
             .members
@@ -102,6 +107,7 @@ impl ConsumerGroup {
                     protocols: classic.protocols.clone(),
                     assignment: Bytes::new(),
                     join: None,
+                    join_version: 0,
                     sync: None,
                     is_new: false,
                 })

@@ -74,8 +74,9 @@ impl Step<'_> {
         }
         let missing = wanted.iter().filter(|partition| !kept.contains_key(*partition));
         // What the member itself is giving up is no one else's.
-        let (unreleased, free): (Vec<_>, Vec<_>) =
-            missing.copied().partition(|partition| (self.taken)(partition) && !member.revoking.contains_key(partition));
+        let (unreleased, free): (Vec<_>, Vec<_>) = missing
+            .copied()
+            .partition(|partition| (self.taken)(partition) && !member.revoking.contains_key(partition));
         for partition in free {
             kept.insert(partition, self.target_epoch);
         }
@@ -90,5 +91,8 @@ fn split(
     partitions: &BTreeMap<IdPartition, i32>,
     keep: impl Fn(&IdPartition) -> bool,
 ) -> (BTreeMap<IdPartition, i32>, BTreeMap<IdPartition, i32>) {
-    partitions.iter().map(|(partition, epoch)| (*partition, *epoch)).partition(|(partition, _)| keep(partition))
+    partitions
+        .iter()
+        .map(|(partition, epoch)| (*partition, *epoch))
+        .partition(|(partition, _)| keep(partition))
 }

@@ -59,7 +59,8 @@ impl ConsumerGroup {
         let mut changed = false;
         for pattern in wanted {
             let Ok(regex) = compile(pattern.as_str()) else { continue };
-            let topics: BTreeSet<StrBytes> = names.iter().filter(|name| regex.is_match(name.as_str())).cloned().collect();
+            let topics: BTreeSet<StrBytes> =
+                names.iter().filter(|name| regex.is_match(name.as_str())).cloned().collect();
             let before = self.regexes.get(&pattern).map(|resolved| &resolved.topics);
             changed |= before.map_or(!topics.is_empty(), |before| *before != topics);
             self.regexes.insert(pattern, Resolved { topics, at: env.now, topics_version });

@@ -70,7 +70,9 @@ impl ConsumerGroup {
 
     /// The assignor that most members ask for, else the broker's first: `uniform`.
     pub(crate) fn assignor(&self) -> &'static str {
-        let votes = |name: &str| self.members.values().filter(|member| member.assignor.as_deref() == Some(name)).count();
+        let votes = |name: &str| {
+            self.members.values().filter(|member| member.assignor.as_deref() == Some(name)).count()
+        };
         if votes("range") > votes("uniform") { "range" } else { "uniform" }
     }
 }

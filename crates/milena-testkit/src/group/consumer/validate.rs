@@ -31,7 +31,11 @@ impl ConsumerGroup {
             return Ok(None);
         }
         // TxnOffsetCommit need not name a member; where it does not, there is nothing to check.
-        if commit.transactional && commit.generation == -1 && commit.member.is_empty() && commit.instance.is_none() {
+        if commit.transactional
+            && commit.generation == -1
+            && commit.member.is_empty()
+            && commit.instance.is_none()
+        {
             return Ok(None);
         }
         let member = self
@@ -56,7 +60,11 @@ impl ConsumerGroup {
     }
 
     /// KIP-1251: whether the member had the partition at the epoch that it names.
-    pub(crate) fn validate_partition(member: &Member, epoch: i32, partition: PartitionRef) -> Result<(), ErrorCode> {
+    pub(crate) fn validate_partition(
+        member: &Member,
+        epoch: i32,
+        partition: PartitionRef,
+    ) -> Result<(), ErrorCode> {
         let key = (partition.topic_id, partition.index);
         let since = member.assigned.get(&key).or_else(|| member.revoking.get(&key));
         match since {

@@ -80,14 +80,21 @@ impl Offsets {
         self.record(now, commit.group, &key, change);
         let offsets = match producer {
             None => self.committed.entry(commit.group.clone()).or_default(),
-            Some(producer) => self.pending.entry(producer).or_default().entry(commit.group.clone()).or_default(),
+            Some(producer) => {
+                self.pending.entry(producer).or_default().entry(commit.group.clone()).or_default()
+            }
         };
         offsets.insert(key, value);
         Ok(())
     }
 }
 
-pub(super) fn committed(value: &Committed, member: String, generation: i32, producer: Option<i64>) -> OffsetChange {
+pub(super) fn committed(
+    value: &Committed,
+    member: String,
+    generation: i32,
+    producer: Option<i64>,
+) -> OffsetChange {
     OffsetChange::Committed {
         offset: value.offset,
         leader_epoch: value.leader_epoch,

@@ -36,7 +36,9 @@ impl Offsets {
         };
         let expired: Vec<Key> = self
             .of_group(group)
-            .filter(|(key, value)| !subscribed(key.0.as_str()) && is_over(value) && !self.has_pending(group, key))
+            .filter(|(key, value)| {
+                !subscribed(key.0.as_str()) && is_over(value) && !self.has_pending(group, key)
+            })
             .map(|(key, _)| key.clone())
             .collect();
         for key in expired {

@@ -43,7 +43,12 @@ impl Fetched {
 impl Offsets {
     /// Kafka: `OffsetMetadataManager.fetchOffsets`. A partition or a topic that does not exist looks like one without a
     /// commit, unless it is asked for by id.
-    pub(crate) fn fetch(&self, group: &StrBytes, topics: &[FetchTopic], require_stable: bool) -> Vec<FetchedTopic> {
+    pub(crate) fn fetch(
+        &self,
+        group: &StrBytes,
+        topics: &[FetchTopic],
+        require_stable: bool,
+    ) -> Vec<FetchedTopic> {
         let topics = topics.iter().map(|topic| FetchedTopic {
             name: topic.name.clone(),
             id: topic.id,
@@ -68,7 +73,11 @@ impl Offsets {
             let fetched = self.fetch_one(group, key, require_stable);
             match topics.last_mut() {
                 Some(last) if last.name == key.0 => last.partitions.push(fetched),
-                _ => topics.push(FetchedTopic { name: key.0.clone(), id: value.topic_id, partitions: vec![fetched] }),
+                _ => topics.push(FetchedTopic {
+                    name: key.0.clone(),
+                    id: value.topic_id,
+                    partitions: vec![fetched],
+                }),
             }
         }
         topics

@@ -20,7 +20,8 @@ pub(crate) fn range(members: &[Candidate], sizes: &BTreeMap<Uuid, i32>) -> BTree
     let mut assigned: BTreeMap<StrBytes, Target> =
         members.iter().map(|member| (member.id.clone(), Target::new())).collect();
     for (topic, &partitions) in sizes {
-        let subscribers: Vec<&&Candidate> = order.iter().filter(|member| member.topics.contains(topic)).collect();
+        let subscribers: Vec<&&Candidate> =
+            order.iter().filter(|member| member.topics.contains(topic)).collect();
         let Ok(count) = i32::try_from(subscribers.len()) else { continue };
         if count == 0 {
             continue;

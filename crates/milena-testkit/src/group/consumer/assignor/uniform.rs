@@ -32,7 +32,13 @@ fn homogeneous(members: &[Candidate], sizes: &BTreeMap<Uuid, i32>) -> BTreeMap<S
         let quota = least + usize::from(extra > 0);
         extra = extra.saturating_sub(1);
         // What a topic no longer has goes; of the rest, what fits stays.
-        let kept: Target = member.current.iter().filter(|partition| free.contains(*partition)).take(quota).copied().collect();
+        let kept: Target = member
+            .current
+            .iter()
+            .filter(|partition| free.contains(*partition))
+            .take(quota)
+            .copied()
+            .collect();
         free.retain(|partition| !kept.contains(partition));
         if kept.len() < quota {
             unfilled.push((&member.id, quota - kept.len()));
@@ -67,10 +73,13 @@ fn heterogeneous(members: &[Candidate], sizes: &BTreeMap<Uuid, i32>) -> BTreeMap
     }
     // Partitions with few takers first: the others can still go anywhere.
     let takers = |topic: &Uuid| members.iter().filter(|member| member.topics.contains(topic)).count();
-    let mut free: Vec<IdPartition> = all.iter().filter(|partition| !owner.contains_key(*partition)).copied().collect();
+    let mut free: Vec<IdPartition> =
+        all.iter().filter(|partition| !owner.contains_key(*partition)).copied().collect();
     free.sort_by_key(|(topic, partition)| (takers(topic), *topic, *partition));
     for partition in free {
-        let taker = (0..members.len()).filter(|&at| members[at].topics.contains(&partition.0)).min_by_key(|&at| load[at]);
+        let taker = (0..members.len())
+            .filter(|&at| members[at].topics.contains(&partition.0))
+            .min_by_key(|&at| load[at]);
         if let Some(at) = taker {
             owner.insert(partition, at);
             load[at] += 1;

@@ -1,0 +1,28 @@
+//! [`failure`](super::failure()) for the APIs of the coordinators.
+
+use kafka_protocol::messages::{RequestKind, ResponseKind};
+
+use super::{
+    consumer_group_describe, consumer_group_heartbeat, delete_groups, describe_groups, heartbeat, join_group,
+    leave_group, list_groups, offset_commit, offset_delete, offset_fetch, sync_group,
+};
+use crate::error_code::ErrorCode;
+
+/// The answer to a request that failed as a whole. `None`: not an API of a coordinator.
+pub(super) fn failure(request: &RequestKind, version: i16, code: ErrorCode) -> Option<ResponseKind> {
+    Some(match request {
+        RequestKind::JoinGroup(request) => join_group::failed(request, version, code).into(),
+        RequestKind::SyncGroup(_) => sync_group::failed(code).into(),
+        RequestKind::Heartbeat(_) => heartbeat::failed(code).into(),
+        RequestKind::LeaveGroup(_) => leave_group::failed(code).into(),
+        RequestKind::OffsetCommit(request) => offset_commit::failed(request, code).into(),
+        RequestKind::OffsetFetch(request) => offset_fetch::failed(request, version, code).into(),
+        RequestKind::OffsetDelete(_) => offset_delete::failed(code).into(),
+        RequestKind::DescribeGroups(request) => describe_groups::failed(request, code).into(),
+        RequestKind::ListGroups(_) => list_groups::failed(code).into(),
+        RequestKind::DeleteGroups(request) => delete_groups::failed(request, code).into(),
+        RequestKind::ConsumerGroupHeartbeat(_) => consumer_group_heartbeat::failed(code).into(),
+        RequestKind::ConsumerGroupDescribe(request) => consumer_group_describe::failed(request, code).into(),
+        _ => return None,
+    })
+}
