@@ -41,6 +41,18 @@ pub(crate) enum Purpose {
     Join,
 }
 
+impl Purpose {
+    /// As spans call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::General => "general",
+            Self::Produce => "produce",
+            Self::Coordination => "coordination",
+            Self::Join => "join",
+        }
+    }
+}
+
 /// Where a connection goes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct LaneKey {
@@ -204,7 +216,7 @@ impl Client {
             if clock::now() + pause >= deadline {
                 return Err(error);
             }
-            tracing::debug!(%error, ?pause, "trying again");
+            tracing::debug!(target: "milena::client", %error, ?pause, "trying again");
             tokio::time::sleep(pause).await;
         }
     }
@@ -218,7 +230,7 @@ impl Inner {
     /// A connection of its own for fetching from a broker.
     pub(crate) async fn link_to(&self, broker: BrokerId) -> Result<Link> {
         let (host, port) = self.address(broker)?;
-        Link::open(&self.dialer, &host, port, Some(broker)).await
+        Link::open(&self.dialer, &host, port, Some(broker), "fetch").await
     }
 
     pub(crate) async fn lane_to(&self, broker: BrokerId, purpose: Purpose) -> Result<Lane> {
@@ -256,7 +268,7 @@ impl Inner {
         if let Some((not_before, _)) = &slot.refused {
             tokio::time::sleep_until((*not_before).into()).await;
         }
-        match Link::open(&self.dialer, host, port, broker).await {
+        match Link::open(&self.dialer, host, port, broker, purpose.name()).await {
             Ok(link) => {
                 let lane = Lane::spawn(link);
                 slot.lane = Some(lane.clone());

@@ -55,6 +55,7 @@ struct Context {
     doing: Option<String>,
     api: Option<(ApiKey, i16)>,
     broker: Option<String>,
+    broker_id: Option<BrokerId>,
     topic: Option<String>,
     partition: Option<i32>,
     offset: Option<i64>,
@@ -119,6 +120,7 @@ impl Error {
 
     pub(crate) fn at_broker(self, broker: Option<BrokerId>, address: &str) -> Self {
         self.edit(|inner| {
+            inner.context.broker_id = broker;
             inner.context.broker = Some(match broker {
                 Some(id) => format!("broker {id} ({address})"),
                 None => format!("bootstrap server {address}"),
@@ -178,6 +180,11 @@ impl Error {
     /// Whether going on makes no sense until somebody changes something: the opposite of retriable.
     pub fn is_fatal(&self) -> bool {
         !self.is_retriable()
+    }
+
+    /// The broker it happened at, where it is about one.
+    pub(crate) fn broker_id(&self) -> Option<BrokerId> {
+        self.0.context.broker_id
     }
 
     /// The partition it happened to, where it is about one.

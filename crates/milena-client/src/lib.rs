@@ -25,6 +25,26 @@
 //! - [`Producer`] writes.
 //! - [`config`] is all that can be set, by builder or by Kafka's own property names.
 //!
+//! # Tracing
+//!
+//! What happens is told by [`tracing`](https://docs.rs/tracing), under targets that begin with `milena::`. There is nothing for
+//! each record and nothing for each fetch: a reader that nobody listens to pays nothing for it.
+//!
+//! | span | target, level | fields | for |
+//! |---|---|---|---|
+//! | `consumer` | `milena::group`, info | `client`, `group`, `member`, `generation` | a [`Consumer`](consumer::Consumer); a new one for each generation of its group |
+//! | `rebalance` | `milena::group`, info | `reason`, `generation`, `leader`, `assignor` | from the first revocation or JoinGroup to the new assignment, in `consumer`; `rebalanced` at its end has `took`, `added`, `assigned` |
+//! | `call` | `milena::group`, debug | `api` | one call of the group's protocol, in one of the former; `answered` or `failed` at its end has `took` |
+//! | `commit` | `milena::commit`, debug | `generation`, `partitions` | one OffsetCommit; likewise |
+//! | `connection` | `milena::connection`, debug | `client`, `lane`, `host`, `port`, `broker` | a connection to a broker; the `lane` is what it is for: `general`, `coordination`, `join`, `fetch` or `produce`. `connected`, `throttled` and `ended` are told in it |
+//! | `fetch` | `milena::fetch`, debug | `client`, `broker` | fetching from a broker, as long as that goes on |
+//! | `metadata` | `milena::metadata`, debug | `client`, `from`, `topics` | one Metadata request and what its answer changes |
+//!
+//! Each [`Event`] is told under `milena::consumer` as well: what ends something or loses it as an error or a warning, commits at
+//! debug level, the rest at info level. What fails and is tried again is a warning at first, then after ten seconds, a minute
+//! and every ten minutes, with `lasting` and `failures`, and one last word at info level when it works again. Producing tells
+//! under `milena::producer`, and what administrators ask under `milena::client`.
+//!
 //! # Cancel safety
 //!
 //! Every asynchronous function says what becomes of its work when its future is dropped. None leaves the client in a state

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proto::cluster::{Asked, Change, ClusterView, MetadataCall, MetadataRefresh, RefreshSettings, Target};
 use proto::types::{BrokerId, TopicName, TopicPartition};
 use proto::wire::{ErrorCode, LeaderIdAndEpoch, MetadataRequest, MetadataResponse, NodeEndpoint};
 use tokio::sync::{Notify, watch};
+use tracing::Instrument;
 
 use crate::client::{Inner, Purpose, seed};
 use crate::clock;
@@ -35,6 +36,8 @@ struct State {
     interests: BTreeMap<u64, BTreeSet<TopicName>>,
     /// Why the last attempt failed.
     failure: Option<Error>,
+    /// Since when attempts fail.
+    failing_since: Option<Instant>,
     /// Attempts that failed before the first answer.
     first_failures: usize,
     /// Answers that were taken over.
@@ -61,6 +64,7 @@ impl Metadata {
             refresh: MetadataRefresh::new(clock::now(), settings),
             interests: BTreeMap::new(),
             failure: None,
+            failing_since: None,
             first_failures: 0,
             answers: 0,
             missing: BTreeMap::new(),
@@ -242,7 +246,8 @@ impl Metadata {
 
     fn handle_answer(&self, call: &MetadataCall, answer: Result<MetadataResponse>) {
         let mut state = self.lock();
-        let State { view, refresh, failure, first_failures, answers, missing, .. } = &mut *state;
+        let State { view, refresh, failure, failing_since, first_failures, answers, missing, .. } =
+            &mut *state;
         let outcome = answer.as_ref().map_err(as_call_failed);
         match refresh.handle_response(clock::now(), call.id, outcome, view) {
             Ok(changes) => {
@@ -256,16 +261,21 @@ impl Metadata {
                 }
                 match answer {
                     Ok(_) => {
-                        if failure.take().is_some() {
-                            tracing::info!("the cluster answers");
+                        *failure = None;
+                        if let Some(since) = failing_since.take() {
+                            let took = clock::now() - since;
+                            tracing::info!(target: "milena::metadata", ?took, "the cluster answers again");
                         }
                         *answers += 1;
                     }
                     Err(error) => {
                         // Said once until somebody answers: a reader without a group has no other news of a dead cluster.
                         match *answers > 0 && failure.is_none() {
-                            true => tracing::warn!(%error, "no broker answers, trying again"),
-                            false => tracing::debug!(%error, "metadata"),
+                            true => {
+                                *failing_since = Some(clock::now());
+                                tracing::warn!(target: "milena::metadata", %error, "no broker answers, trying again");
+                            }
+                            false => tracing::debug!(target: "milena::metadata", %error, "no answer"),
                         }
                         *failure = Some(error);
                     }
@@ -273,7 +283,7 @@ impl Metadata {
             }
             Err(refused) => {
                 let error = Error::new(ErrorKind::Malformed).source(refused).doing("reading metadata");
-                tracing::warn!(%error, "metadata refused");
+                tracing::warn!(target: "milena::metadata", %error, "metadata refused");
                 *failure = Some(error);
             }
         }
@@ -287,10 +297,16 @@ impl Metadata {
 
 fn log(change: &Change) {
     match change {
-        Change::TopicMissing { topic, error } => tracing::debug!(%topic, %error, "topic not shown"),
-        Change::TopicRecreated { topic, old, new } => tracing::warn!(%topic, %old, %new, "topic recreated"),
-        Change::ClusterChanged { old, new } => tracing::error!(old, new, "another cluster answers"),
-        other => tracing::debug!(change = ?other, "cluster"),
+        Change::TopicMissing { topic, error } => {
+            tracing::debug!(target: "milena::metadata", %topic, %error, "topic not shown")
+        }
+        Change::TopicRecreated { topic, old, new } => {
+            tracing::warn!(target: "milena::metadata", %topic, %old, %new, "topic created again")
+        }
+        Change::ClusterChanged { old, new } => {
+            tracing::error!(target: "milena::metadata", old, new, "another cluster answers")
+        }
+        other => tracing::debug!(target: "milena::metadata", change = ?other, "changed"),
     }
 }
 
@@ -299,8 +315,12 @@ async fn run(client: Weak<Inner>) {
         let Some(inner) = client.upgrade() else { return };
         let call = inner.metadata.poll_call();
         if let Some(call) = call {
-            let answer = ask(&inner, &call).await;
-            inner.metadata.handle_answer(&call, answer);
+            let span = tracing::debug_span!(
+                target: "milena::metadata", parent: None, "metadata",
+                client = inner.config.client_id(), from = ?call.target, topics = call.asked.count(),
+            );
+            let answer = ask(&inner, &call).instrument(span.clone()).await;
+            span.in_scope(|| inner.metadata.handle_answer(&call, answer));
             continue;
         }
         let wake = inner.metadata.lock().refresh.poll_timeout();

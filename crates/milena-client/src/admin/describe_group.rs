@@ -85,7 +85,7 @@ fn member(member: DescribedMember, is_consumer: bool) -> MemberDescription {
     let DescribedMember { member_id, group_instance_id, client_id, client_host, metadata, assignment } =
         member;
     let unread = |error: &proto::wire::DecodeError| {
-        tracing::warn!(%member_id, %error, "what a member says of itself cannot be read");
+        tracing::warn!(target: "milena::client", %member_id, %error, "what a member says of itself cannot be read");
     };
     let subscription = (is_consumer && !metadata.is_empty())
         .then(|| Subscription::decode(metadata).inspect_err(unread).ok())

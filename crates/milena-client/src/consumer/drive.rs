@@ -16,11 +16,14 @@ use proto::wire::{
     OffsetFetchResponse, OffsetForLeaderEpochResponse, Request,
 };
 use tokio::sync::{Notify, mpsc, oneshot};
+use tracing::Instrument;
 
 use crate::client::{Client, Purpose, left_until};
 use crate::clock;
 use crate::consumer::event::EventSender;
+use crate::consumer::outage::Subject;
 use crate::consumer::positions;
+use crate::consumer::spans::Spans;
 use crate::consumer::{Event, Undrained};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::{Asked, Fetcher, Reset, Start};
@@ -70,6 +73,7 @@ pub(super) struct Drive {
     standalone_coordinator: Option<Coordinator>,
     finding_standalone: bool,
     ended: bool,
+    spans: Spans,
 }
 
 struct Drain {
@@ -100,6 +104,19 @@ struct Closing {
     done: Option<oneshot::Sender<()>>,
 }
 
+/// What wakes the task.
+#[allow(clippy::large_enum_variant)] // Taken apart at once.
+enum Input {
+    Outcome(Outcome),
+    Command(Option<Command>),
+    /// Something was acknowledged that is waited for.
+    Progress,
+    /// The cluster changed.
+    View,
+    /// Time has passed, or a position wants to know something.
+    Wake,
+}
+
 enum Outcome {
     Group { id: RequestId, answer: Result<GroupResponse, CallFailed>, error: Option<Error> },
     Commit { id: RequestId, answer: Result<OffsetCommitResponse, CallFailed> },
@@ -116,7 +133,9 @@ const LAST_COMMIT: Duration = Duration::from_secs(1);
 
 impl Drive {
     pub(super) fn new(parts: Parts) -> Self {
+        let spans = Spans::new(&parts.client, parts.group_id.as_deref());
         Self {
+            spans,
             parts,
             calls: FuturesUnordered::new(),
             drain: None,
@@ -136,22 +155,33 @@ impl Drive {
         let mut view_changes = self.parts.client.metadata().changes();
         let progress = self.parts.progress.clone();
         while !self.ended {
-            self.step(clock::now());
+            self.spans.current().clone().in_scope(|| self.step(clock::now()));
             if self.ended {
                 break;
             }
             let wake = self.wake();
-            tokio::select! {
-                Some(outcome) = self.calls.next(), if !self.calls.is_empty() => self.handle_outcome(outcome),
+            let input = tokio::select! {
+                Some(outcome) = self.calls.next(), if !self.calls.is_empty() => Input::Outcome(outcome),
                 // At its end the channel would be ready for ever, and this would spin until the group is left.
-                command = self.parts.commands.recv(), if !self.forsaken => self.handle_command(command),
-                () = progress.notified() => self.handle_progress(),
-                _ = view_changes.changed() => self.handle_view(),
-                () = self.parts.fetcher.positions_wanted() => {}
-                () = clock::until(wake) => {}
-            }
+                command = self.parts.commands.recv(), if !self.forsaken => Input::Command(command),
+                () = progress.notified() => Input::Progress,
+                _ = view_changes.changed() => Input::View,
+                () = self.parts.fetcher.positions_wanted() => Input::Wake,
+                () = clock::until(wake) => Input::Wake,
+            };
+            self.spans.current().clone().in_scope(|| self.handle(input));
         }
-        self.finish();
+        self.spans.current().clone().in_scope(|| self.finish());
+    }
+
+    fn handle(&mut self, input: Input) {
+        match input {
+            Input::Outcome(outcome) => self.handle_outcome(outcome),
+            Input::Command(command) => self.handle_command(command),
+            Input::Progress => self.handle_progress(),
+            Input::View => self.handle_view(),
+            Input::Wake => {}
+        }
     }
 
     /// Everything the machines want done now.
@@ -215,8 +245,12 @@ impl Drive {
         let now = clock::now();
         match outcome {
             Outcome::Group { id, answer, error } => {
-                if let Some(error) = error {
-                    self.parts.events.send(Event::Trouble { error });
+                match error {
+                    Some(error) => self.parts.events.trouble(Subject::Coordinator, error),
+                    None if answer.as_ref().is_ok_and(by_coordinator) => {
+                        self.parts.events.works(|| Subject::Coordinator);
+                    }
+                    None => {}
                 }
                 if let Some(membership) = &mut self.parts.membership {
                     membership.handle_response(now, id, answer);
@@ -242,8 +276,11 @@ impl Drive {
             Outcome::Coordinator(found) => {
                 self.finding_standalone = false;
                 match found {
-                    Ok(coordinator) => self.standalone_coordinator = Some(coordinator),
-                    Err(error) => self.parts.events.send(Event::Trouble { error }),
+                    Ok(coordinator) => {
+                        self.parts.events.works(|| Subject::Coordinator);
+                        self.standalone_coordinator = Some(coordinator);
+                    }
+                    Err(error) => self.parts.events.trouble(Subject::Coordinator, error),
                 }
             }
         }
@@ -322,15 +359,21 @@ impl Drive {
             }
             GroupEvent::CoordinatorLost => events.send(Event::CoordinatorLost),
             GroupEvent::Joining { reason } => {
-                events.send(Event::Joining { reason: reason.wire_text().into_owned() })
+                self.parts.fetcher.begin_rebalance();
+                let reason = reason.wire_text().into_owned();
+                self.spans.rebalance(&reason);
+                events.send(Event::Joining { reason });
             }
             GroupEvent::Stable { generation, leader, protocol } => {
+                let member = self.parts.membership.as_ref().and_then(Membership::snapshot);
+                self.spans.stable(generation, leader, protocol.name(), member.as_ref());
                 events.send(Event::Stable { generation, leader, assignor: protocol.name() });
             }
             GroupEvent::Assigned { generation, added, assignment } => {
                 let start = Start::Committed { otherwise: self.parts.otherwise };
                 let partitions = added.iter().map(|partition| (partition.clone(), start));
                 self.parts.fetcher.assign_with(now, partitions, generation);
+                self.spans.assigned(added.len(), assignment.len());
                 events.send(Event::Assigned { added, assignment });
             }
             GroupEvent::Revoke { partitions, deadline } => self.begin_drain(now, partitions, deadline),
@@ -377,14 +420,22 @@ impl Drive {
 
     fn send_group_call(&mut self, call: GroupCall) {
         let client = self.parts.client.clone();
-        self.calls.push(Box::pin(async move {
+        let span = self.spans.call(&call.request);
+        let outcome = async move {
             let id = call.id;
+            let start = clock::now();
             let (answer, error) = match group_call(&client, call).await {
                 Ok(answer) => (Ok(answer), None),
                 Err(error) => (Err(as_call_failed(&error)), Some(error)),
             };
+            let took = clock::now() - start;
+            match &error {
+                None => tracing::debug!(target: "milena::group", ?took, "answered"),
+                Some(error) => tracing::debug!(target: "milena::group", ?took, %error, "failed"),
+            }
             Outcome::Group { id, answer, error }
-        }));
+        };
+        self.calls.push(Box::pin(outcome.instrument(span)));
     }
 
     /// A member whose session may have passed hands nothing out and commits nothing until it hears from the coordinator.
@@ -408,6 +459,9 @@ impl Drive {
             None => now + self.parts.drain_timeout,
         };
         let deadline = deadline.min(wanted).max(now);
+        if self.parts.membership.is_some() {
+            self.spans.rebalance("giving partitions up");
+        }
         self.parts.fetcher.begin_revoke(&partitions);
         self.parts.events.send(Event::Revoking { partitions: partitions.clone(), drain: deadline - now });
         self.drain = Some(Drain { partitions, since: now, deadline, step: DrainStep::Acknowledging });
@@ -541,12 +595,21 @@ impl Drive {
             .fetcher
             .with_assignments(|assignments| committer.poll_request(now, assignments, member.as_ref()));
         let Some((id, request)) = request else { return };
-        tracing::trace!(target: "milena::consumer", ?request, "committing");
+        let partitions = request.topics.iter().map(|topic| topic.partitions.len()).sum();
+        let span = self.spans.commit(request.generation, partitions);
         let client = self.parts.client.clone();
-        self.calls.push(Box::pin(async move {
+        let outcome = async move {
+            tracing::trace!(target: "milena::commit", ?request, "committing");
+            let start = clock::now();
             let answer = commit(&client, &coordinator, &request).await;
+            let took = clock::now() - start;
+            match &answer {
+                Ok(_) => tracing::debug!(target: "milena::commit", ?took, "answered"),
+                Err(error) => tracing::debug!(target: "milena::commit", ?took, %error, "failed"),
+            }
             Outcome::Commit { id, answer: answer.map_err(|error| as_call_failed(&error)) }
-        }));
+        };
+        self.calls.push(Box::pin(outcome.instrument(span)));
     }
 
     fn find_standalone(&mut self) {
@@ -668,9 +731,8 @@ impl Drive {
             membership.handle_coordinator_lost(now);
         }
         if let Err(error) = &answer {
-            self.parts
-                .events
-                .send(Event::Trouble { error: error.clone().doing("reading committed offsets") });
+            let error = error.clone().doing("reading committed offsets");
+            self.parts.events.trouble(Subject::Coordinator, error);
         }
         self.parts.fetcher.handle_offsets(now, &asked, &answer);
     }
@@ -690,6 +752,23 @@ async fn read_committed_offsets(
     let lane = client.coordinator_lane(&coordinator, Purpose::Coordination).await?;
     let request = fetch_offsets_request(group, Some(asked.topics(client)), require_stable);
     fetch_offsets(&lane, &request, client.config().request_timeout()).await
+}
+
+/// Whether the group's coordinator has answered, as one.
+fn by_coordinator(answer: &GroupResponse) -> bool {
+    let error = match answer {
+        GroupResponse::FindCoordinator(_) => return false,
+        GroupResponse::JoinGroup(answer) => answer.error,
+        GroupResponse::SyncGroup(answer) => answer.error,
+        GroupResponse::Heartbeat(answer) => answer.error,
+        GroupResponse::LeaveGroup(answer) => answer.error,
+    };
+    !matches!(
+        error,
+        ErrorCode::NOT_COORDINATOR
+            | ErrorCode::COORDINATOR_NOT_AVAILABLE
+            | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS
+    )
 }
 
 async fn group_call(client: &Client, call: GroupCall) -> Result<GroupResponse> {

@@ -10,6 +10,8 @@ use proto::position::MoveCause;
 use proto::types::{AssignmentEpoch, Generation, TopicPartition};
 use tokio::sync::broadcast;
 
+use crate::clock;
+use crate::consumer::outage::{Outage, Outages, Subject};
 use crate::error::{Error, ErrorKind};
 
 /// News of a consumer.
@@ -256,32 +258,76 @@ const EVENTS_MAX: usize = 1024;
 
 /// Where events come from.
 #[derive(Clone, Debug)]
-pub(crate) struct EventSender(broadcast::Sender<Event>);
+pub(crate) struct EventSender {
+    sender: broadcast::Sender<Event>,
+    outages: Outages,
+}
 
 impl EventSender {
     pub(crate) fn new() -> Self {
-        Self(broadcast::Sender::new(EVENTS_MAX))
+        Self { sender: broadcast::Sender::new(EVENTS_MAX), outages: Outages::default() }
     }
 
+    /// Says what happened: to the log, and to whoever listens.
     pub(crate) fn send(&self, event: Event) {
         match &event {
+            Event::Trouble { error } => self.log_trouble(Subject::of(error), error),
             Event::Failed { .. } | Event::Stuck { .. } | Event::CommitFailed { .. } => {
                 tracing::error!(target: "milena::consumer", "{event}");
             }
-            Event::Lost { .. } | Event::Fenced { .. } | Event::Trouble { .. } => {
+            Event::Lost { .. } | Event::Fenced { .. } => {
                 tracing::warn!(target: "milena::consumer", "{event}");
             }
             Event::Committed { .. } | Event::Superseded { .. } => {
                 tracing::debug!(target: "milena::consumer", "{event}");
             }
+            // While a coordinator is dead it is found and lost all the time.
+            Event::CoordinatorFound { .. } | Event::CoordinatorLost | Event::Joining { .. }
+                if self.outages.is_known(&Subject::Coordinator) =>
+            {
+                tracing::debug!(target: "milena::consumer", "{event}");
+            }
             _ => tracing::info!(target: "milena::consumer", "{event}"),
         }
+        if let Event::Revoked { partitions, .. } | Event::Lost { partitions, .. } = &event {
+            for partition in partitions {
+                // Whether it works is another one's concern from here on.
+                self.outages.works(|| Subject::Partition(partition.clone()));
+            }
+        }
         // Nobody listens: that is fine.
-        let _ = self.0.send(event);
+        let _ = self.sender.send(event);
+    }
+
+    /// Something failed and is tried again: whoever listens hears of it every time, the log ever more seldom.
+    pub(crate) fn trouble(&self, subject: Subject, error: Error) {
+        self.log_trouble(Some(subject), &error);
+        let _ = self.sender.send(Event::Trouble { error });
+    }
+
+    fn log_trouble(&self, subject: Option<Subject>, error: &Error) {
+        let Some(subject) = subject else {
+            return tracing::warn!(target: "milena::consumer", "trying again: {error}");
+        };
+        let (Outage { since, failures, .. }, say) = self.outages.failed(subject, error.kind());
+        let lasting = clock::now() - since;
+        match say {
+            true if failures == 1 => tracing::warn!(target: "milena::consumer", "trying again: {error}"),
+            true => tracing::warn!(target: "milena::consumer", ?lasting, failures, "trying again: {error}"),
+            false => tracing::debug!(target: "milena::consumer", ?lasting, failures, "trying again: {error}"),
+        }
+    }
+
+    /// It works: said if it did not before.
+    pub(crate) fn works(&self, subject: impl FnOnce() -> Subject) {
+        if let Some((subject, Outage { since, failures, .. })) = self.outages.works(subject) {
+            let took = clock::now() - since;
+            tracing::info!(target: "milena::consumer", ?took, failures, "{subject} works again");
+        }
     }
 
     pub(crate) fn subscribe(&self) -> Events {
-        Events(self.0.subscribe())
+        Events(self.sender.subscribe())
     }
 }
 

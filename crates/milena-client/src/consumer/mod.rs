@@ -6,7 +6,9 @@
 
 mod drive;
 pub(crate) mod event;
+pub(crate) mod outage;
 mod positions;
+mod spans;
 mod subscription;
 
 pub use crate::fetch::{BatchRecords, FetchedBatch, LogEnds};
@@ -222,6 +224,15 @@ impl Control {
     /// The next offset to hand out of each assigned partition.
     pub fn positions(&self) -> Vec<(TopicPartition, Option<i64>)> {
         self.fetcher.positions()
+    }
+
+    /// How many partitions are assigned, if `test` holds for each and the next offset to hand out of it: a bounded read asks so
+    /// whether it is done. Nothing is copied, and nothing looked at behind the first for which it does not hold.
+    ///
+    /// `None` also while it is open what is assigned: before the group's first assignment, and in a rebalance. `test` is called
+    /// under a lock, and must not call this handle.
+    pub fn count_if_all(&self, test: impl FnMut(&TopicPartition, Option<i64>) -> bool) -> Option<usize> {
+        self.fetcher.count_if_all(test)
     }
 
     /// What became of what was fetched.

@@ -98,7 +98,7 @@ const SILENT: AskFailed = AskFailed::Call(CallFailed::Malformed);
 
 fn note(parts: &Parts, partition: &TopicPartition, failed: Option<AskFailed>) {
     if let Some(failed) = failed {
-        tracing::debug!(%partition, ?failed, "asking a leader for a position");
+        tracing::debug!(target: "milena::consumer", %partition, ?failed, "asking a leader for a position");
         parts.client.metadata().refresh_soon();
     }
 }

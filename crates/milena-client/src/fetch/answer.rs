@@ -8,6 +8,7 @@ use proto::types::{BrokerId, TopicPartition};
 use proto::wire::{ErrorCode, NodeEndpoint};
 
 use crate::consumer::Event;
+use crate::consumer::outage::Subject;
 use crate::error::{Error, ErrorKind};
 use crate::fetch::chunk::Chunk;
 use crate::fetch::table::{Entry, Silence, Table};
@@ -39,6 +40,7 @@ pub(super) fn apply(
     endpoints: &[NodeEndpoint],
 ) -> Applied {
     let mut applied = Applied { progress: true, ..Applied::default() };
+    shared.events.works(|| Subject::Broker(broker));
     let mut chunks = Vec::new();
     let mut events = Vec::new();
     let mut hints = Vec::new();
@@ -113,6 +115,7 @@ impl PartitionAnswer<'_> {
     fn data(&mut self, fetched: Fetched) -> Option<Chunk> {
         let Self { entry, .. } = self;
         entry.replica.handle_progress();
+        self.shared.events.works(|| Subject::Partition(self.tp.clone()));
         if !entry.position.handle_delivered(fetched.from, fetched.next_offset, fetched.leader_epoch) {
             return None;
         }
@@ -188,7 +191,7 @@ impl PartitionAnswer<'_> {
         self.entry.not_before = Some(self.now + self.entry.backoff.next_delay());
         self.applied.refresh = true;
         if let Some(error) = error {
-            tracing::debug!(partition = %self.tp, %error, "fetch refused, trying again");
+            tracing::debug!(target: "milena::fetch", partition = %self.tp, %error, "refused, trying again");
         }
     }
 

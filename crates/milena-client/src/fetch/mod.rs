@@ -25,6 +25,7 @@ use proto::position::{AskFailed, PositionRequest};
 use proto::types::{AssignmentEpoch, BrokerId, Generation, LeaderEpoch, RequestId, TopicPartition};
 use proto::wire::{EpochEndOffset, OffsetFetchResponse};
 use tokio::sync::{Notify, watch};
+use tracing::Instrument;
 
 use crate::budget::Budget;
 use crate::client::{Client, Inner};
@@ -120,13 +121,17 @@ impl Fetcher {
             let topic_id = self.0.client.topic_id(&partition.topic);
             table.assign(partition, topic_id, wire_epoch, start);
         }
+        table.set_settled(true);
         drop(table);
         self.handle_view(now);
+        // Whoever waits for the end of a bounded read may have come to it: by being given nothing.
+        self.0.queue.wake();
     }
 
     /// These partitions are being given up: nothing more of them is fetched or handed out.
     pub(crate) fn begin_revoke(&self, partitions: &BTreeSet<TopicPartition>) {
         let mut table = self.0.table();
+        table.set_settled(false);
         for partition in partitions {
             table.begin_revoke(partition);
         }
@@ -135,9 +140,17 @@ impl Fetcher {
         self.0.changed();
     }
 
+    /// It is open what is ours, until the next assignment.
+    pub(crate) fn begin_rebalance(&self) {
+        self.0.table().set_settled(false);
+    }
+
     /// These partitions are no longer ours. Returns the epochs that ended.
     pub(crate) fn end(&self, partitions: &BTreeSet<TopicPartition>, reason: FenceReason) -> Vec<Stamp> {
         let mut table = self.0.table();
+        if reason == FenceReason::Lost {
+            table.set_settled(false);
+        }
         let ended = partitions.iter().filter_map(|partition| table.end(partition, reason)).collect();
         drop(table);
         self.0.queue.sweep();
@@ -182,7 +195,11 @@ impl Fetcher {
         self.0.report(&mut table);
         drop(table);
         for broker in brokers {
-            tokio::spawn(broker::run(self.0.clone(), broker));
+            let client = self.0.client.config().client_id();
+            let span = tracing::debug_span!(
+                target: "milena::fetch", parent: None, "fetch", client, broker = broker.0
+            );
+            tokio::spawn(broker::run(self.0.clone(), broker).instrument(span));
         }
         if !ended.is_empty() {
             self.0.queue.sweep();
@@ -225,6 +242,21 @@ impl Fetcher {
     /// The next offset to hand out of each partition.
     pub(crate) fn positions(&self) -> Vec<(TopicPartition, Option<i64>)> {
         self.0.table().leases().map(|lease| (lease.partition().clone(), lease.position())).collect()
+    }
+
+    /// How many partitions are ours, if `test` holds for each and the next offset to hand out of it. `None` while it is open
+    /// what is ours.
+    pub(crate) fn count_if_all(
+        &self,
+        mut test: impl FnMut(&TopicPartition, Option<i64>) -> bool,
+    ) -> Option<usize> {
+        let table = self.0.table();
+        let mut count = 0;
+        let mut holds = |lease: &Lease| {
+            count += 1;
+            test(lease.partition(), lease.position())
+        };
+        (table.is_settled() && table.leases().all(&mut holds)).then_some(count)
     }
 
     pub(crate) fn counters(&self) -> Counters {

@@ -30,6 +30,8 @@ use crate::offsets::{CommittedOffset, OffsetsOf};
 pub(super) struct Table {
     assignments: Assignments,
     entries: BTreeMap<TopicPartition, Entry>,
+    /// It is known what is ours, and no rebalance is under way.
+    settled: bool,
     /// Brokers that have a task.
     brokers: BTreeSet<BrokerId>,
     reset: Reset,
@@ -85,6 +87,7 @@ impl Table {
         Self {
             assignments: Assignments::new(),
             entries: BTreeMap::new(),
+            settled: false,
             brokers: BTreeSet::new(),
             reset: fetch.offset_reset().into(),
             retry_backoff: (client.retry_backoff(), client.retry_backoff_max()),
@@ -150,6 +153,14 @@ impl Table {
             FenceReason::Lost => self.assignments.lose(tp),
             _ => self.assignments.revoke(tp),
         }
+    }
+
+    pub(super) fn set_settled(&mut self, settled: bool) {
+        self.settled = settled;
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
     }
 
     /// Nothing is ours any more.

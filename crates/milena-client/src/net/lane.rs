@@ -12,6 +12,7 @@ use proto::types::CallFailed;
 use proto::wire::{ApiKey, Request, encode_request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument;
 
 use crate::clock;
 use crate::error::{Error, ErrorKind, Result};
@@ -78,7 +79,8 @@ impl Lane {
         };
         let pause = lane.pause.clone();
         pause.set(link.machine.muted_until());
-        tokio::spawn(Task { link, calls, pause, waiting: BTreeMap::new() }.run());
+        let span = link.span.clone();
+        tokio::spawn(Task { link, calls, pause, waiting: BTreeMap::new() }.run().instrument(span));
         lane
     }
 
@@ -151,9 +153,12 @@ impl Task {
     async fn run(mut self) {
         let end = self.serve().await;
         let reason = match end {
-            Ok(()) => Error::closed("the connection"),
+            Ok(()) => {
+                tracing::debug!(target: "milena::connection", "closed");
+                Error::closed("the connection")
+            }
             Err(error) => {
-                tracing::debug!(peer = %self.link.peer.address, %error, "connection ended");
+                tracing::debug!(target: "milena::connection", %error, "ended");
                 error
             }
         };
@@ -182,7 +187,7 @@ impl Task {
                 if throttle_ms > 0 {
                     link.machine.handle_throttle(clock::now(), throttle_ms);
                     pause.set(link.machine.muted_until());
-                    tracing::debug!(peer = %link.peer.address, api = %done.api, throttle_ms, "throttled");
+                    tracing::debug!(target: "milena::connection", api = %done.api, throttle_ms, "throttled");
                 }
                 if let Some(waiting) = waiting.remove(&done.correlation_id.0) {
                     let _ = waiting.send(Ok(frame));

@@ -11,6 +11,7 @@ use proto::wire::{
     ApiVersionsRequest, ApiVersionsResponse, ErrorCode, Request, decode_response, encode_request,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tracing::{Instrument, Span};
 
 use crate::budget::Credit;
 use crate::buffer::BufferPool;
@@ -46,6 +47,7 @@ pub(crate) struct Peer {
 
 /// One connection, one request at a time.
 pub(crate) struct Link {
+    pub(super) span: Span,
     pub(super) io: Box<dyn Io>,
     pub(super) machine: Connection,
     pub(super) versions: Arc<Versions>,
@@ -80,16 +82,37 @@ impl Link {
         host: &str,
         port: u16,
         broker: Option<BrokerId>,
+        lane: &'static str,
     ) -> Result<Self> {
+        let client = &*dialer.client_id;
+        let span = tracing::debug_span!(
+            target: "milena::connection", parent: None, "connection",
+            client, lane, host, port, broker = tracing::field::Empty,
+        );
+        if let Some(broker) = broker {
+            span.record("broker", broker.0);
+        }
+        Self::open_in(span.clone(), dialer, host, port, broker).instrument(span).await
+    }
+
+    async fn open_in(
+        span: Span,
+        dialer: &Dialer,
+        host: &str,
+        port: u16,
+        broker: Option<BrokerId>,
+    ) -> Result<Self> {
+        let start = clock::now();
         let address: Arc<str> = format!("{host}:{port}").into();
         let peer = Peer { broker, address };
-        let deadline = clock::now() + dialer.request_timeout;
+        let deadline = start + dialer.request_timeout;
         let at = |error: Error| error.at_broker(peer.broker, &peer.address);
         let io = tokio::time::timeout(dialer.connect_timeout, dialer.connect.connect(host, port))
             .await
             .map_err(|_| at(Error::new(ErrorKind::Connect).message("connecting took too long")))?
             .map_err(|error| at(Error::new(ErrorKind::Connect).source(error)))?;
         let mut link = Self {
+            span,
             io,
             machine: Connection::new(),
             versions: Arc::new(Versions::unknown()),
@@ -103,6 +126,7 @@ impl Link {
         };
         let versions = link.handshake(deadline).await.map_err(at)?;
         link.versions = Arc::new(versions);
+        tracing::debug!(target: "milena::connection", took = ?clock::now() - start, "connected");
         Ok(link)
     }
 

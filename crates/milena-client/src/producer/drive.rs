@@ -242,17 +242,17 @@ impl Drive {
         match answer {
             Answer::ProducerId(id, outcome) => {
                 if let Err(error) = &outcome {
-                    tracing::debug!(%error, "no producer id");
+                    tracing::debug!(target: "milena::producer", %error, "no producer id");
                 }
                 self.accumulator.handle_producer_id(now, id, outcome.as_ref().map_err(as_call_failed));
             }
             Answer::Unreachable(id, error) => {
-                tracing::debug!(%error, "a produce request was not sent");
+                tracing::debug!(target: "milena::producer", %error, "a produce request was not sent");
                 self.accumulator.handle_unreachable(now, id);
             }
             Answer::Produced(id, outcome) => {
                 if let Err(error) = &outcome {
-                    tracing::debug!(%error, "a produce request failed");
+                    tracing::debug!(target: "milena::producer", %error, "a produce request failed");
                 }
                 self.accumulator.handle_produced(now, id, outcome.as_ref().map_err(as_call_failed));
             }
@@ -273,7 +273,7 @@ impl Drive {
                 }
                 ProduceEvent::Failed { batch, undelivered: failure } => {
                     let Some(pending) = self.pending.remove(&batch) else { continue };
-                    tracing::warn!(tp = %pending.tp, records = pending.records.len(), %failure, "not delivered");
+                    tracing::warn!(target: "milena::producer", tp = %pending.tp, records = pending.records.len(), %failure, "not delivered");
                     for (at, (done, _)) in pending.records.into_iter().enumerate() {
                         let _ = done.send(Err(undelivered(&failure, &pending.tp, at)));
                     }
@@ -283,7 +283,7 @@ impl Drive {
                     let records = pending.records.split_off(at.min(pending.records.len()));
                     // All of the memory is held until the second half, which comes last, has its outcome.
                     let rest_of = Pending { tp: pending.tp.clone(), records, memory: pending.memory.take() };
-                    tracing::debug!(tp = %rest_of.tp, "a batch too large for its topic was cut in two");
+                    tracing::debug!(target: "milena::producer", tp = %rest_of.tp, "a batch too large for its topic was cut in two");
                     self.pending.insert(rest, rest_of);
                 }
                 ProduceEvent::LeaderHint { tp, leader, endpoints } => {

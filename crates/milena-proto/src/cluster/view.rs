@@ -74,6 +74,17 @@ pub enum Asked {
     All,
 }
 
+impl Asked {
+    /// How many topics; `None` where it is all of them.
+    pub fn count(&self) -> Option<usize> {
+        match self {
+            Self::Nothing => Some(0),
+            Self::Topics(topics) => Some(topics.len()),
+            Self::All => None,
+        }
+    }
+}
+
 /// Why a metadata answer is not believed. Another broker should be asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum MetadataRefused {
