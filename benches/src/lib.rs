@@ -5,6 +5,7 @@
 
 pub mod case;
 pub mod java;
+pub mod limit;
 pub mod reader;
 pub mod report;
 pub mod run;

@@ -18,15 +18,15 @@ pub struct Reader {
 
 #[derive(Debug, Clone, Copy)]
 enum Program {
-    Milena(&'static str),
+    Milena(&'static [&'static str]),
     Rdkafka { binary: &'static str, offsets: &'static str },
     Java,
 }
 
 /// Every reader; ratios are to the first. A new one needs a line here, and a `Program` if it is a new client.
 pub const READERS: [Reader; 6] = [
-    Reader { name: "milena batches", program: Program::Milena("batches") },
-    Reader { name: "milena records", program: Program::Milena("records") },
+    Reader { name: "milena batches", program: Program::Milena(&[]) },
+    Reader { name: "milena records", program: Program::Milena(&["--records"]) },
     Reader { name: "rdkafka", program: Program::Rdkafka { binary: "read-rdkafka", offsets: "auto" } },
     Reader {
         name: "rdkafka + jemalloc",
@@ -60,11 +60,18 @@ impl Reader {
     ///
     /// # Errors
     /// A program is not there.
-    pub fn command(&self, bootstrap: &str, topic: &str, group: &str, records: u64) -> Result<Command> {
+    pub fn command(
+        &self,
+        bootstrap: &str,
+        topic: &str,
+        group: &str,
+        records: u64,
+        partitions: i32,
+    ) -> Result<Command> {
         let mut command = match self.program {
             Program::Milena(how) => {
-                let mut command = Command::new(beside_us("read_milena")?);
-                command.arg(how);
+                let mut command = Command::new(beside_us("milena-batches")?);
+                command.args(how);
                 command
             }
             Program::Rdkafka { binary, offsets } => {
@@ -75,7 +82,9 @@ impl Reader {
             // A quarter of the default heap of this machine would be gigabytes; 512 MiB is no limit for what it reads.
             Program::Java => java::command("ReadJava", &["-Xmx512m", "-XX:+UseParallelGC"])?,
         };
-        command.args([bootstrap, topic, group, &records.to_string()]).stdin(Stdio::null());
+        command
+            .args([bootstrap, topic, group, &records.to_string(), &partitions.to_string()])
+            .stdin(Stdio::null());
         Ok(command)
     }
 }

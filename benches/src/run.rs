@@ -168,7 +168,7 @@ fn read(kafka: &Kafka, topic: &Topic, plan: &Plan) -> Result<Vec<Series>> {
 fn sample(kafka: &Kafka, topic: &Topic, reader: &Reader, pass: &str) -> Result<Sample> {
     let group = format!("{}-{}-{pass}", topic.case.name, reader.name.replace(' ', "-"));
     let output = reader
-        .command(&kafka.bootstrap(), topic.case.name, &group, topic.case.records)?
+        .command(&kafka.bootstrap(), topic.case.name, &group, topic.case.records, topic.case.partitions)?
         .stderr(Stdio::inherit())
         .output()
         .map_err(|error| Error::new(format!("cannot run {}: {error}", reader.name)))?;

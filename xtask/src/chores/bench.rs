@@ -16,7 +16,7 @@ pub(super) fn run(args: VecDeque<String>) -> Result<()> {
     let package = ["--quiet", "--release", "--package", "milena-benches"];
     succeed(Command::new(&cargo).arg("build").args(package).arg("--bins").current_dir(crate::root()))?;
     let mut run = Command::new(&cargo);
-    run.arg("run").args(package).args(["--bin", "side_by_side", "--"]).args(args).current_dir(crate::root());
+    run.arg("run").args(package).args(["--bin", "side-by-side", "--"]).args(args).current_dir(crate::root());
     succeed(&mut run)
 }
 
