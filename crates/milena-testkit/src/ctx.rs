@@ -68,8 +68,8 @@ impl World {
         Self {
             now: Duration::ZERO,
             groups: group::Groups::new(&cluster.settings),
+            txns: txn::Transactions::new(&cluster.settings),
             cluster,
-            txns: txn::Transactions::default(),
             data: crate::api::Waiting::default(),
             answers: VecDeque::new(),
         }

@@ -3,8 +3,9 @@
 use kafka_protocol::messages::{RequestKind, ResponseKind};
 
 use super::{
-    consumer_group_describe, consumer_group_heartbeat, delete_groups, describe_groups, heartbeat, join_group,
-    leave_group, list_groups, offset_commit, offset_delete, offset_fetch, sync_group,
+    add_offsets_to_txn, add_partitions_to_txn, consumer_group_describe, consumer_group_heartbeat,
+    delete_groups, describe_groups, end_txn, heartbeat, init_producer_id, join_group, leave_group,
+    list_groups, offset_commit, offset_delete, offset_fetch, sync_group, txn_offset_commit,
 };
 use crate::error_code::ErrorCode;
 
@@ -23,6 +24,13 @@ pub(super) fn failure(request: &RequestKind, version: i16, code: ErrorCode) -> O
         RequestKind::DeleteGroups(request) => delete_groups::failed(request, code).into(),
         RequestKind::ConsumerGroupHeartbeat(_) => consumer_group_heartbeat::failed(code).into(),
         RequestKind::ConsumerGroupDescribe(request) => consumer_group_describe::failed(request, code).into(),
+        RequestKind::InitProducerId(_) => init_producer_id::failed(code).into(),
+        RequestKind::AddPartitionsToTxn(request) => {
+            add_partitions_to_txn::failed(request, version, code).into()
+        }
+        RequestKind::AddOffsetsToTxn(_) => add_offsets_to_txn::failed(code).into(),
+        RequestKind::EndTxn(_) => end_txn::failed(code).into(),
+        RequestKind::TxnOffsetCommit(request) => txn_offset_commit::failed(request, code).into(),
         _ => return None,
     })
 }

@@ -1,5 +1,7 @@
 //! One file for each API: the versions it serves, what it keeps of the real broker's behaviour, and its handler.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod api_versions;
 mod by_topic_id;
 mod consumer_group_describe;
@@ -7,9 +9,11 @@ mod consumer_group_heartbeat;
 mod coordinator_failure;
 mod delete_groups;
 mod describe_groups;
+mod end_txn;
 mod failure;
 mod find_coordinator;
 mod heartbeat;
+mod init_producer_id;
 mod join_group;
 mod leave_group;
 mod list_groups;
@@ -19,6 +23,7 @@ mod offset_delete;
 mod offset_fetch;
 pub(crate) mod sasl;
 mod sync_group;
+mod txn_offset_commit;
 mod waiting;
 
 use kafka_protocol::messages::{ApiKey, RequestKind, ResponseKind};
@@ -65,6 +70,11 @@ apis! {
     OffsetDelete: offset_delete, 0, 0;
     ConsumerGroupHeartbeat: consumer_group_heartbeat, 0, 1;
     ConsumerGroupDescribe: consumer_group_describe, 0, 1;
+    InitProducerId: init_producer_id, 0, 5;
+    AddPartitionsToTxn: add_partitions_to_txn, 0, 5;
+    AddOffsetsToTxn: add_offsets_to_txn, 0, 4;
+    EndTxn: end_txn, 0, 5;
+    TxnOffsetCommit: txn_offset_commit, 0, 5;
 }
 
 /// The versions of an API that this cluster's brokers serve.

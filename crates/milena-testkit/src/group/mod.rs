@@ -177,6 +177,14 @@ pub fn handle_topics_changed(world: &mut World) {
     world.groups.topics_version += 1;
 }
 
+/// Takes a member out of its group, as if its session were over. False if there is no such member.
+pub(crate) fn fence_member(world: &mut World, group: &str, member: &str) -> bool {
+    world.groups.env.now = world.now;
+    let known = world.groups.expire_member(&world.cluster, group, member);
+    flush(world);
+    known
+}
+
 /// Sends the answers that have become ready to those who wait for them.
 pub(crate) fn flush(world: &mut World) {
     for (to, answer) in std::mem::take(&mut world.groups.env.outbox) {

@@ -194,11 +194,6 @@ impl Groups {
         self.offsets.end_transaction(now, producer, committed);
     }
 
-    /// The groups with pending offsets of a producer.
-    pub(crate) fn groups_of_transaction(&self, producer: i64) -> Vec<StrBytes> {
-        self.offsets.groups_of(producer)
-    }
-
     /// One bad partition fails the whole request.
     fn check_commit(&mut self, commit: &Committing<'_>, topics: &[CommitTopic]) -> Result<(), ErrorCode> {
         if commit.transactional && commit.group.is_empty() {

@@ -4,6 +4,7 @@ mod build;
 mod control;
 mod data;
 mod faults;
+mod groups;
 
 use std::fmt;
 use std::sync::Arc;

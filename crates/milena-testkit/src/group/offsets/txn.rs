@@ -25,11 +25,6 @@ impl Offsets {
         }
     }
 
-    /// The groups in which the producer has pending offsets.
-    pub(crate) fn groups_of(&self, producer: i64) -> Vec<kafka_protocol::protocol::StrBytes> {
-        self.pending.get(&producer).map(|groups| groups.keys().cloned().collect()).unwrap_or_default()
-    }
-
     fn sender_of_pending(
         &self,
         producer: i64,
