@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use milena_tests::fixture::cli::{self, Milena};
 use milena_tests::fixture::java::{self, Writer};
 use milena_tests::fixture::kafka::{Kafka, Options, Version};
+use milena_tests::fixture::produce::produce;
 use milena_tests::fixture::start;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -111,7 +112,6 @@ async fn milena_ends_as_it_says() {
     assert_eq!(end_of(child).await, (Some(0), String::new()));
     assert_eq!(milena.committed("piped").await, [("letters-0".to_owned(), 12, 0)]);
 
-    let said = |output: Output| (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"));
     let run = async |args: &str| said(cli::run(milena.program(), args.split(' ')).await);
     let b = milena.bootstrap();
     let (code, text) = run(&format!("consume -b {b} -t no-such-topic")).await;
@@ -127,6 +127,27 @@ async fn milena_ends_as_it_says() {
     assert_eq!((code, &*text), (Some(0), ""));
     let (code, text) = run("consume -b 127.0.0.1:1 -t letters").await;
     assert!(code == Some(1) && text.contains("127.0.0.1:1") && text.contains("refused"), "{text}");
+}
+
+/// More members than partitions: one that is given nothing has nothing to wait for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bounded_read_ends_for_members_without_partitions_too() {
+    let (kafka, milena) = world().await;
+    kafka.create_topic("one", 1, 1, &[]).expect("the topic is created");
+    produce(&kafka, "one", 0, 10);
+    let mut stays = milena.spawn_consume("-t one -g crowd --from earliest");
+    read_lines(&mut stays, 10).await;
+    // Whoever of the three is given the partition: two are given nothing, and one of these is bounded.
+    let bounded = ["a", "b"].map(|_| milena.spawn_consume("-t one -g crowd --from earliest --until latest"));
+    for child in bounded {
+        // Its output is read to the end: it must not end because nobody reads it.
+        let output =
+            timeout(Duration::from_secs(60), child.wait_with_output()).await.expect("an end in time");
+        assert_eq!(said(output.expect("it ends")), (Some(0), String::new()));
+    }
+    assert_eq!(milena.committed("crowd").await, [("one-0".to_owned(), 10, 0)]);
+    kill(&stays, "INT").await;
+    end_of(stays).await;
 }
 
 /// What goes in line by line comes out the same, as Java reads it.
@@ -222,6 +243,9 @@ async fn kill(child: &Child, signal: &str) {
 async fn end_of(mut child: Child) -> (Option<i32>, String) {
     drop(child.stdout.take());
     let output = timeout(Duration::from_secs(60), child.wait_with_output()).await.expect("an end in time");
-    let output = output.expect("it ends");
+    said(output.expect("it ends"))
+}
+
+fn said(output: Output) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
 }

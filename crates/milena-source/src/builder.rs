@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use client::config::{Assignor, ConsumerConfig, FetchConfig, IsolationLevel, Properties};
+use client::config::{Assignor, ConsumerConfig, FetchConfig, GroupConfig, IsolationLevel, Properties};
 use client::consumer::{Consumer, Subscription};
 use client::{Client, Error, OffsetSpec, Reset, Result, Start, TopicPartition};
 
@@ -146,7 +146,8 @@ impl SourceBuilder {
         };
         let ends = ends(&client, &fetch, &subscription, self.until).await?;
         let consumer = Consumer::start(&client, &fetch, group.as_ref(), subscription, otherwise).await?;
-        Ok(Source::new(client, consumer, ends, self.until))
+        let patience = group.as_ref().map_or(Duration::ZERO, GroupConfig::heartbeat_interval);
+        Ok(Source::new(client, consumer, ends, self.until, patience))
     }
 }
 

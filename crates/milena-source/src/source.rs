@@ -11,7 +11,7 @@ use client::{Client, Result, Start, TopicPartition};
 use crate::ack::AckCounters;
 use crate::builder::SourceBuilder;
 use crate::stream::{BatchStream, RecordStream};
-use crate::until::{Ends, Until};
+use crate::until::{Bound, Ends, Until};
 
 /// Topics of Kafka as a stream.
 ///
@@ -27,6 +27,7 @@ struct Inner {
     reader: Mutex<Option<Consumer>>,
     ends: Ends,
     until: Until,
+    patience: Duration,
     acks: Arc<AckCounters>,
 }
 
@@ -56,7 +57,14 @@ impl Source {
         SourceBuilder::new(bootstrap_servers)
     }
 
-    pub(crate) fn new(client: Client, consumer: Consumer, ends: Ends, until: Until) -> Self {
+    /// `patience` is how long a member of a bounded read that is given nothing waits for something.
+    pub(crate) fn new(
+        client: Client,
+        consumer: Consumer,
+        ends: Ends,
+        until: Until,
+        patience: Duration,
+    ) -> Self {
         let control = consumer.control().clone();
         Self(Arc::new(Inner {
             client,
@@ -64,6 +72,7 @@ impl Source {
             reader: Mutex::new(Some(consumer)),
             ends,
             until,
+            patience,
             acks: Arc::default(),
         }))
     }
@@ -73,7 +82,8 @@ impl Source {
     /// A source has one reader. Asked for a second one, the stream says so and ends.
     pub fn batches(&self) -> BatchStream {
         let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
-        BatchStream::new(reader, self.0.ends.clone(), self.0.acks.clone())
+        let bound = Bound::new(self.0.ends.clone(), self.0.patience);
+        BatchStream::new(reader, bound, self.0.acks.clone())
     }
 
     /// Reads record by record.

@@ -13,7 +13,7 @@ use futures_core::Stream;
 use crate::ack::{AckCounters, Acks};
 use crate::batch::Batch;
 use crate::record::{Record, Shared};
-use crate::until::Ends;
+use crate::until::Bound;
 
 /// Batches, as they come.
 ///
@@ -21,29 +21,17 @@ use crate::until::Ends;
 /// unless the source itself has ended.
 pub struct BatchStream {
     reader: Option<Consumer>,
-    ends: Ends,
+    bound: Bound,
     counters: Arc<AckCounters>,
     /// Said once, in place of a reader that somebody else has.
     refusal: Option<Error>,
 }
 
 impl BatchStream {
-    pub(crate) fn new(reader: Option<Consumer>, ends: Ends, counters: Arc<AckCounters>) -> Self {
+    pub(crate) fn new(reader: Option<Consumer>, bound: Bound, counters: Arc<AckCounters>) -> Self {
         let refusal =
             reader.is_none().then(|| Error::config("this source is being read already: it has one reader"));
-        Self { reader, ends, counters, refusal }
-    }
-
-    /// Whether every assigned partition has come to its end.
-    fn is_complete(&self) -> bool {
-        let Some(reader) = &self.reader else { return true };
-        if !self.ends.is_bounded() {
-            return false;
-        }
-        let mut positions = reader.control().positions().into_iter().peekable();
-        positions.peek().is_some()
-            && positions
-                .all(|(partition, position)| position.is_some_and(|at| at >= self.ends.of(&partition)))
+        Self { reader, bound, counters, refusal }
     }
 }
 
@@ -64,14 +52,13 @@ impl Stream for BatchStream {
                     this.reader = None;
                     return Poll::Ready(None);
                 }
-                Poll::Pending if this.is_complete() => return Poll::Ready(None),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => return this.bound.poll_complete(cx, reader.control()).map(|()| None),
             };
-            let until = this.ends.of(fetched.partition());
+            let until = this.bound.ends.of(fetched.partition());
             if fetched.first_offset() >= until {
                 // Beyond the end: not part of this read, and never acknowledged.
                 fetched.acks().abandon(fetched.first_offset());
-                if this.is_complete() {
+                if this.bound.poll_complete(cx, reader.control()).is_ready() {
                     return Poll::Ready(None);
                 }
                 continue;
