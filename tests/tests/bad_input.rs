@@ -7,12 +7,14 @@ use std::future::Future;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
+use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
 use client::config::ClientConfig;
 use client::{Client, CommittedOffset, ErrorKind, Event, MoveCause, Start, TopicPartition};
 use futures_util::StreamExt;
+use milena_tests::fixture::cli::Milena;
 use milena_tests::fixture::kafka::{Kafka, Options};
 use milena_tests::fixture::member::{Member, Seen};
 use milena_tests::fixture::offsets_log::commits_of;
@@ -31,7 +33,10 @@ async fn refused(builder: SourceBuilder) -> client::Error {
 }
 
 fn assert_names(error: &client::Error, all: &[&str]) {
-    let text = error.to_string();
+    assert_names_all(&error.to_string(), all);
+}
+
+fn assert_names_all(text: &str, all: &[&str]) {
     for part in all {
         assert!(text.contains(part), "{part:?} is not named: {text}");
     }
@@ -464,6 +469,102 @@ async fn rotten_and_bounded(kafka: &Kafka) {
     assert_eq!(delivered, BTreeMap::from([(0, (0..20).collect()), (1, (0..10).collect())]));
 }
 
+const BROKEN: &str = "broken";
+/// What is wrong with the third batch of the partitions of [`BROKEN`].
+const BREAKS: [Break; 4] = [Break::Bit, Break::Record, Break::Magic, Break::Nothing];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Break {
+    /// A bit of a record: the checksum is wrong.
+    Bit,
+    /// The value of its third record is longer than the record, and the checksum is right: a producer wrote it like that.
+    Record,
+    /// A format that does not exist.
+    Magic,
+    Nothing,
+}
+
+impl Break {
+    fn end(self) -> i64 {
+        match self {
+            // What comes before it in its batch can be read.
+            Break::Record => DAMAGED + 2,
+            Break::Nothing => 20,
+            Break::Bit | Break::Magic => DAMAGED,
+        }
+    }
+
+    fn apply(self, path: &PathBuf) {
+        match self {
+            Break::Bit => damage(path, Damage::Record),
+            Break::Magic => damage(path, Damage::Magic),
+            Break::Nothing => {}
+            Break::Record => {
+                let start = batches_of(path)[2] as usize;
+                let mut bytes = fs::read(path).expect("the segment is there");
+                let end = batches_of(path)[3] as usize;
+                // A record is 23 bytes: its length, attributes, both deltas, the key's length (none), the value's, 16 bytes of
+                // it, and the number of headers.
+                let value = start + 61 + 2 * 23 + 5;
+                assert_eq!(bytes[value], 2 * 16, "a varint in zigzag: the length of the value");
+                bytes[value] = 2 * 60;
+                let crc = crc32c(&bytes[start + 21..end]).to_be_bytes();
+                bytes[start + 17..start + 21].copy_from_slice(&crc);
+                fs::write(path, bytes).expect("the segment is written");
+            }
+        }
+    }
+}
+
+/// CRC-32C, bit by bit.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 };
+    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
+}
+
+/// The command says where it stops, prints all that comes before and nothing behind, and fails. A group's commits stop there.
+async fn broken(kafka: &Kafka) {
+    let milena = Milena::on(kafka).await;
+    let offsets = |output: &Output| -> Vec<i64> {
+        let lines = std::str::from_utf8(&output.stdout).expect("UTF-8").lines();
+        let json = lines.map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+        json.map(|record| record["offset"].as_i64().expect("an offset")).collect()
+    };
+    for (partition, what) in (0..).zip(BREAKS) {
+        for until in ["latest", "never", "offset:20"] {
+            if what == Break::Nothing && until == "never" {
+                continue;
+            }
+            let group = format!("{BROKEN}-{partition}-{until}");
+            let args = format!("-t {BROKEN} -p {partition} -g {group} --from earliest --until {until}");
+            let output = within("the end", milena.consume_command(&args).output()).await.expect("it runs");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(offsets(&output), (0..what.end()).collect::<Vec<i64>>(), "{what:?}: {said}");
+            let committed = milena.committed(&group).await;
+            assert_eq!(committed[0].1, what.end(), "{what:?}");
+            if what == Break::Nothing {
+                assert_eq!((output.status.code(), &*said), (Some(0), ""));
+                continue;
+            }
+            assert_eq!(output.status.code(), Some(1), "{what:?}: {said}");
+            let place = format!("topic {BROKEN}, partition {partition}, offset {}", what.end());
+            // Before it, that it was tried again.
+            let reason = said.lines().last().unwrap_or_default();
+            assert!(reason.starts_with("milena: ") && reason.contains(&place), "{what:?}: {said}");
+        }
+    }
+    // All of it at once: it stops at one of them, and nothing is printed from behind any.
+    let all = milena.consume_command(&format!("-t {BROKEN} --until latest")).output();
+    let output = within("the end", all).await.expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert_names_all(&String::from_utf8_lossy(&output.stderr), &["topic broken", "partition ", "offset 1"]);
+    for line in std::str::from_utf8(&output.stdout).expect("UTF-8").lines() {
+        let json: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let what = BREAKS[json["partition"].as_u64().expect("a partition") as usize];
+        assert!(json["offset"].as_i64().expect("an offset") < what.end(), "{what:?}: {line}");
+    }
+}
+
 const TORN: &str = "torn";
 
 /// A group has read and committed all of it when the last batch of a log is torn off: from partition 0 whole, from partition 2
@@ -523,7 +624,8 @@ async fn what_is_wrong_with_a_topic_is_named() {
         deleted_while_reading(&kafka),
     );
 
-    for (topic, partitions) in [(ROTTEN, DAMAGES.len() as i32), (TORN, 3)] {
+    let topics = [(ROTTEN, DAMAGES.len() as i32), (TORN, 3), (BROKEN, BREAKS.len() as i32)];
+    for (topic, partitions) in topics {
         kafka.create_topic(topic, partitions, 1, &[]).expect("the topic is created");
         for partition in 0..partitions {
             produce_sized(&kafka, topic, partition, 4 * BATCH, BATCH, 16, Compression::None);
@@ -534,6 +636,9 @@ async fn what_is_wrong_with_a_topic_is_named() {
         for (partition, what) in (0..).zip(DAMAGES) {
             damage(&log_file(kafka, ROTTEN, partition), what);
         }
+        for (partition, what) in (0..).zip(BREAKS) {
+            what.apply(&log_file(kafka, BROKEN, partition));
+        }
         for (partition, left) in [(0, 0), (2, 40)] {
             let path = log_file(kafka, TORN, partition);
             let file = OpenOptions::new().write(true).open(&path).expect("the segment opens");
@@ -542,5 +647,6 @@ async fn what_is_wrong_with_a_topic_is_named() {
     })
     .await;
     rotten_and_bounded(&kafka).await;
+    broken(&kafka).await;
     tokio::join!(rotten(&kafka), torn(&kafka, &committed));
 }
