@@ -123,12 +123,11 @@ impl Output {
         &mut self.buffer[self.filled..end]
     }
 
-    /// The same, with everything written so far in front of it: for blocks that refer back.
-    pub(crate) fn split_for(&mut self, want: usize) -> (&[u8], &mut [u8]) {
-        let filled = self.filled;
-        let end = filled + self.room_for(want).len();
-        let (written, room) = self.buffer[..end].split_at_mut(filled);
-        (written, room)
+    /// The same behind up to `window` bytes of what is written so far, for blocks that refer back; where the room begins.
+    pub(crate) fn room_behind(&mut self, window: usize, want: usize) -> (usize, &mut [u8]) {
+        let window = window.min(self.filled);
+        let end = self.filled + self.room_for(want).len();
+        (window, &mut self.buffer[self.filled - window..end])
     }
 
     /// Counts `written` bytes of the room as filled.

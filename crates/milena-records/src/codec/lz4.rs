@@ -4,8 +4,9 @@
 //! end mark, optional content checksum. Java refuses blocks that refer to earlier ones; other clients write them, so they
 //! are read here. Neither the content size nor the content checksum is looked at: the CRC of the batch covers both.
 
-use lz4_flex::block::{self, DecompressError};
+use lz4_flex::block;
 
+use super::lz4_block::{self, BlockError};
 use super::xxh32::xxh32;
 use crate::pool::Output;
 use crate::{BuildError, Compression, Fault};
@@ -91,17 +92,12 @@ impl Frame {
     fn block(&self, block: &[u8], output: &mut Output) -> Result<(), Fault> {
         // A byte of input adds at most 255 of output, so a small block gets no large room.
         let most = self.block_max.min(block.len().saturating_mul(EXPANSION_MAX));
-        let (room_len, result) = if self.is_linked {
-            let (written, room) = output.split_for(most);
-            let window = &written[written.len().saturating_sub(WINDOW)..];
-            (room.len(), block::decompress_into_with_dict(block, room, window))
-        } else {
-            let room = output.room_for(most);
-            (room.len(), block::decompress_into(block, room))
-        };
-        match result {
-            Ok(written) => output.advance(written),
-            Err(DecompressError::OutputTooSmall { .. }) if room_len < most => Err(output.too_large()),
+        // An independent block must not refer to what stands before it.
+        let (window, out) = output.room_behind(if self.is_linked { WINDOW } else { 0 }, most);
+        let room_len = out.len() - window;
+        match lz4_block::decompress(block, out, window) {
+            Ok(end) => output.advance(end - window),
+            Err(BlockError::NoRoom) if room_len < most => Err(output.too_large()),
             Err(_) => Err(corrupt("block")),
         }
     }
