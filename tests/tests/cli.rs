@@ -89,6 +89,8 @@ async fn milena_ends_as_it_says() {
     let (kafka, milena) = world().await;
     write(&kafka, "letters", &[("plain", "none")]).await;
 
+    every_line_is_there_at_once(&kafka, &milena).await;
+
     // A signal: what was printed is committed, the group is left, and that is a good end of an endless read.
     for (signal, group) in [("INT", "interrupted"), ("TERM", "terminated")] {
         let mut child = milena.spawn_consume(&format!("-t letters -g {group}"));
@@ -127,6 +129,32 @@ async fn milena_ends_as_it_says() {
     assert_eq!((code, &*text), (Some(0), ""));
     let (code, text) = run("consume -b 127.0.0.1:1 -t letters").await;
     assert!(code == Some(1) && text.contains("127.0.0.1:1") && text.contains("refused"), "{text}");
+}
+
+/// Whoever reads the pipe has each record while the command waits for the next one, in every format.
+async fn every_line_is_there_at_once(kafka: &Kafka, milena: &Milena) {
+    kafka.create_topic("drops", 1, 1, &[]).expect("the topic is created");
+    let formats = ["", " --format text", " --format raw"];
+    let mut children = formats.map(|format| match format {
+        "" => milena.spawn_consume("-t drops"),
+        // The last of two flags would be refused: these are other commands.
+        _ => {
+            let args = format!("consume -b {} -t drops{format}", milena.bootstrap());
+            let mut command = cli::command(milena.program(), args.split(' '));
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs")
+        }
+    });
+    // One record, then a batch of three: the last line of each is there before anything follows it.
+    for count in [1, 3, 1] {
+        produce(kafka, "drops", 0, count);
+        for child in &mut children {
+            read_lines(child, count).await;
+        }
+    }
+    for child in children {
+        kill(&child, "INT").await;
+        assert_eq!(end_of(child).await, (Some(0), String::new()));
+    }
 }
 
 /// More members than partitions: one that is given nothing has nothing to wait for.
