@@ -5,7 +5,6 @@
 //! leave out the protocol's name, v9 tells a returning static leader not to assign (KIP-814).
 
 use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse};
-use kafka_protocol::protocol::StrBytes;
 
 use crate::ctx::{Ctx, Reply};
 use crate::error_code::ErrorCode;
@@ -25,20 +24,11 @@ pub(crate) fn handle(
         return Reply::Now(failed(&request, version, error));
     }
     match group::call(ctx, version, |groups, call| groups.join(call, &request)) {
-        Some(answer) => Reply::Now(named(answer, version)),
+        Some(answer) => Reply::Now(group::join_in_version(answer, version)),
         None => Reply::Later,
     }
 }
 
 pub(crate) fn failed(request: &JoinGroupRequest, version: i16, error: ErrorCode) -> JoinGroupResponse {
-    let answer = JoinGroupResponse::default().with_member_id(request.member_id.clone());
-    named(answer.with_error_code(error.0), version)
-}
-
-/// Before v7 the protocol's name cannot be absent (Java: `JoinGroupResponse`).
-pub(crate) fn named(mut answer: JoinGroupResponse, version: i16) -> JoinGroupResponse {
-    if version < 7 && answer.protocol_name.is_none() {
-        answer.protocol_name = Some(StrBytes::new());
-    }
-    answer
+    group::join_in_version(group::join_error(request.member_id.clone(), error), version)
 }

@@ -34,7 +34,8 @@ pub(crate) struct Call<'a> {
 /// An answer to a request that was held.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
-    Join(JoinGroupResponse),
+    /// With the version of the request.
+    Join(JoinGroupResponse, i16),
     Sync(SyncGroupResponse),
 }
 

@@ -29,6 +29,7 @@ pub(crate) use self::call::Call;
 use self::call::{Answer, Env};
 pub use self::config::{GroupConfig, MigrationPolicy};
 use self::classic::ClassicGroup;
+pub(crate) use self::classic::{in_version as join_in_version, join_error};
 use self::consumer::ConsumerGroup;
 use self::ids::Ids;
 pub(crate) use self::offsets::{
@@ -189,7 +190,7 @@ pub(crate) fn fence_member(world: &mut World, group: &str, member: &str) -> bool
 pub(crate) fn flush(world: &mut World) {
     for (to, answer) in std::mem::take(&mut world.groups.env.outbox) {
         match answer {
-            Answer::Join(answer) => world.answer(to, answer),
+            Answer::Join(answer, version) => world.answer(to, classic::in_version(answer, version)),
             Answer::Sync(answer) => world.answer(to, answer),
         }
     }

@@ -77,7 +77,7 @@ impl ClassicGroup {
             return self.add_and_rebalance(env, call, request, id);
         }
         if let Err(error) = self.validate_member(id.as_str(), request.group_instance_id.as_ref()) {
-            return Some(join_error(id, error).with_protocol_name(None));
+            return Some(join_error(id, error));
         }
         let unchanged = self.member(id.as_str()).is_some_and(|member| member.protocols == protocols(request));
         match self.state {
@@ -213,16 +213,10 @@ impl ClassicGroup {
     /// Kafka: `ClassicGroup.replaceStaticMember`. Whoever waits under the old id is fenced.
     fn rename_static(&mut self, env: &mut Env, instance: &StrBytes, old: &StrBytes, new: &StrBytes) {
         let Some(member) = self.member_mut(old.as_str()) else { return };
-        let (join, sync, version) = (member.join.take(), member.sync.take(), member.join_version);
+        member.answer_join(env, join_error(old.clone(), ErrorCode::FENCED_INSTANCE_ID));
+        let sync = member.sync.take();
         member.id = new.clone();
         member.is_new = false;
-        if let Some(waiter) = join {
-            let mut answer = join_error(old.clone(), ErrorCode::FENCED_INSTANCE_ID);
-            if version >= 7 {
-                answer.protocol_name = None;
-            }
-            env.outbox.push((waiter, Answer::Join(answer)));
-        }
         if let Some(waiter) = sync {
             let answer = SyncGroupResponse::default().with_error_code(ErrorCode::FENCED_INSTANCE_ID.0);
             env.outbox.push((waiter, Answer::Sync(answer)));

@@ -4,7 +4,7 @@ use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::protocol::StrBytes;
 
-use super::super::call::{Answer, Env, Timer};
+use super::super::call::{Env, Timer};
 use super::{ClassicGroup, State, join_error};
 use crate::error_code::ErrorCode;
 
@@ -56,9 +56,8 @@ impl ClassicGroup {
     /// Removes a member; its waiting JoinGroup is told.
     fn dismiss(&mut self, env: &mut Env, id: &StrBytes) {
         env.timers.cancel(&Timer::Member(self.id.clone(), id.clone()));
-        if let Some(waiter) = self.member_mut(id.as_str()).and_then(|member| member.join.take()) {
-            let answer = join_error(StrBytes::new(), ErrorCode::UNKNOWN_MEMBER_ID);
-            env.outbox.push((waiter, Answer::Join(answer)));
+        if let Some(member) = self.member_mut(id.as_str()) {
+            member.answer_join(env, join_error(StrBytes::new(), ErrorCode::UNKNOWN_MEMBER_ID));
         }
         self.remove(id.as_str());
     }

@@ -1,8 +1,10 @@
 //! A member of a classic group.
 
 use bytes::Bytes;
+use kafka_protocol::messages::JoinGroupResponse;
 use kafka_protocol::protocol::StrBytes;
 
+use super::super::call::{Answer, Env};
 use super::super::{Now, ReplyTo};
 
 /// Kafka: `ClassicGroupMember`.
@@ -30,6 +32,13 @@ pub(crate) struct Member {
 impl Member {
     pub(crate) fn metadata(&self, protocol: &str) -> Option<&Bytes> {
         self.protocols.iter().find(|(name, _)| name.as_str() == protocol).map(|(_, metadata)| metadata)
+    }
+
+    /// Answers the waiting JoinGroup, if there is one. False if there is none.
+    pub(crate) fn answer_join(&mut self, env: &mut Env, answer: JoinGroupResponse) -> bool {
+        let Some(waiter) = self.join.take() else { return false };
+        env.outbox.push((waiter, Answer::Join(answer, self.join_version)));
+        true
     }
 
     /// A member that waits for others is alive by that, but a new one may not wait for ever.

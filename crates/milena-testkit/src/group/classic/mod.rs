@@ -281,10 +281,8 @@ impl ClassicGroup {
 
     pub(crate) fn answer_all_joins(&mut self, env: &mut Env, error: ErrorCode) {
         for member in &mut self.members {
-            if let Some(waiter) = member.join.take() {
-                let answer = join_error(member.id.clone(), error);
-                env.outbox.push((waiter, Answer::Join(answer)));
-            }
+            let answer = join_error(member.id.clone(), error);
+            member.answer_join(env, answer);
         }
     }
 
@@ -364,7 +362,16 @@ fn schedule_member(env: &mut Env, group: &StrBytes, member: &StrBytes, timeout: 
 }
 
 pub(crate) fn join_error(member: StrBytes, error: ErrorCode) -> JoinGroupResponse {
-    JoinGroupResponse::default().with_member_id(member).with_error_code(error.0)
+    let answer = JoinGroupResponse::default().with_member_id(member).with_protocol_name(None);
+    answer.with_error_code(error.0)
+}
+
+/// Before v7 the protocol's name cannot be absent (Java: `JoinGroupResponse`).
+pub(crate) fn in_version(mut answer: JoinGroupResponse, version: i16) -> JoinGroupResponse {
+    if version < 7 && answer.protocol_name.is_none() {
+        answer.protocol_name = Some(StrBytes::new());
+    }
+    answer
 }
 
 pub(crate) fn sync_error(error: ErrorCode) -> SyncGroupResponse {

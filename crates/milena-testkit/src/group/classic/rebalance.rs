@@ -105,10 +105,8 @@ impl ClassicGroup {
         }
         for at in 0..self.members.len() {
             let id = self.members[at].id.clone();
-            if let Some(waiter) = self.members[at].join.take() {
-                let answer = self.joined(id.as_str());
-                env.outbox.push((waiter, Answer::Join(answer)));
-            }
+            let answer = self.joined(id.as_str());
+            self.members[at].answer_join(env, answer);
             self.members[at].is_new = false;
             self.touch(env, id.as_str());
             self.pending_sync.insert(id);
@@ -191,10 +189,7 @@ impl ClassicGroup {
     pub(crate) fn expel(&mut self, env: &mut Env, id: &StrBytes) {
         env.timers.cancel(&Timer::Member(self.id.clone(), id.clone()));
         let Some(member) = self.member_mut(id.as_str()) else { return };
-        if let Some(waiter) = member.join.take() {
-            let answer = join_error(StrBytes::new(), ErrorCode::UNKNOWN_MEMBER_ID);
-            env.outbox.push((waiter, Answer::Join(answer)));
-        }
+        member.answer_join(env, join_error(StrBytes::new(), ErrorCode::UNKNOWN_MEMBER_ID));
         self.remove(id.as_str());
         match self.state {
             State::Stable | State::CompletingRebalance => self.rebalance_or_complete(env),
