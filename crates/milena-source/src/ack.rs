@@ -64,14 +64,44 @@ impl Acks {
     #[inline]
     fn told(&self, ack: client::AckOutcome) -> Ack {
         self.lease.acknowledged();
+        self.counters.count(ack)
+    }
+}
+
+impl AckCounters {
+    #[inline]
+    fn count(&self, ack: client::AckOutcome) -> Ack {
         match ack {
             client::AckOutcome::Accepted => Ack::Accepted,
             client::AckOutcome::Fenced(reason) => {
-                self.counters.fenced.fetch_add(1, Ordering::Relaxed);
+                self.fenced.fetch_add(1, Ordering::Relaxed);
                 Ack::Fenced { reason }
             }
             // Offsets outside of the range belong to no record that was handed out with it.
             client::AckOutcome::Duplicate | client::AckOutcome::Foreign => Ack::Duplicate,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use client::AckOutcome;
+
+    use super::*;
+
+    #[test]
+    fn only_acknowledgements_that_came_too_late_are_counted() {
+        let counters = AckCounters::default();
+        let reason = FenceReason::Revoked;
+        assert_eq!(counters.count(AckOutcome::Accepted), Ack::Accepted);
+        assert_eq!(counters.count(AckOutcome::Duplicate), Ack::Duplicate);
+        assert_eq!(counters.count(AckOutcome::Foreign), Ack::Duplicate);
+        assert_eq!(counters.fenced.load(Ordering::Relaxed), 0);
+        for times in 1..=2 {
+            let ack = counters.count(AckOutcome::Fenced(reason));
+            assert_eq!(ack, Ack::Fenced { reason });
+            assert!(ack.is_fenced() && !Ack::Accepted.is_fenced() && !Ack::Duplicate.is_fenced());
+            assert_eq!(counters.fenced.load(Ordering::Relaxed), times);
         }
     }
 }

@@ -195,3 +195,53 @@ async fn ends(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reset_policy_says_where_to_begin_without_a_group_unless_it_is_none() {
+        assert_eq!(begin_at(Reset::Earliest).unwrap(), Start::Earliest);
+        assert_eq!(begin_at(Reset::Latest).unwrap(), Start::Latest);
+        assert_eq!(begin_at(Reset::Timestamp(7)).unwrap(), Start::Timestamp(7));
+        let ago = Duration::from_secs(60);
+        assert_eq!(begin_at(Reset::ByDuration(ago)).unwrap(), Start::ByDuration(ago));
+        assert!(begin_at(Reset::None).unwrap_err().to_string().contains("auto.offset.reset"));
+    }
+
+    #[test]
+    fn the_topics_of_a_group_may_begin_anywhere_but_at_an_offset() {
+        assert_eq!(otherwise(Start::Earliest).unwrap(), Reset::Earliest);
+        assert_eq!(otherwise(Start::Latest).unwrap(), Reset::Latest);
+        assert_eq!(otherwise(Start::Timestamp(7)).unwrap(), Reset::Timestamp(7));
+        assert_eq!(otherwise(Start::Committed { otherwise: Reset::None }).unwrap(), Reset::None);
+        for start in [Start::Offset(7), Start::Tail(7)] {
+            assert!(otherwise(start).unwrap_err().to_string().contains("name partitions"), "{start:?}");
+        }
+    }
+
+    #[test]
+    fn a_setter_is_the_property_of_that_name() {
+        let builder = Source::builder("a:1")
+            .group("g")
+            .group_instance_id("i")
+            .assignors([Assignor::CooperativeSticky, Assignor::Range])
+            .isolation(IsolationLevel::ReadCommitted)
+            .budget_bytes(1 << 20)
+            .commit_interval(Duration::from_millis(1500));
+        let set: Vec<_> =
+            builder.properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let wanted = [
+            ("auto.commit.interval.ms", "1500"),
+            ("bootstrap.servers", "a:1"),
+            ("group.id", "g"),
+            ("group.instance.id", "i"),
+            ("isolation.level", "read_committed"),
+            ("milena.budget.bytes", "1048576"),
+            ("partition.assignment.strategy", "cooperative-sticky,range"),
+        ];
+        assert_eq!(set, wanted);
+        assert!(Properties::from_pairs(builder.properties).and_then(Properties::into_consumer).is_ok());
+    }
+}

@@ -1,13 +1,14 @@
 //! The reading ends: batches, and records one by one.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use client::consumer::Consumer;
 use client::records::{DecodeError, OwnedRecord};
-use client::{Error, Result};
+use client::{AckRange, Error, Result};
 use futures_core::Stream;
 
 use crate::ack::{AckCounters, Acks};
@@ -87,6 +88,12 @@ pub struct RecordStream {
 struct Open {
     records: VecDeque<OwnedRecord>,
     batch: Arc<Shared>,
+    handed_out: HandedOut,
+}
+
+/// How much of a batch was handed out: what its range must hear of, since nobody else will.
+#[derive(Debug)]
+struct HandedOut {
     /// Below this offset everything was handed out, or holds nothing.
     next: i64,
     end: i64,
@@ -99,23 +106,42 @@ impl RecordStream {
 }
 
 impl Open {
-    /// The next record. Offsets that hold none (compaction) are skipped, so that they do not hold the commit.
     fn next(&mut self) -> Option<Record> {
         let Some(record) = self.records.pop_front() else {
-            self.batch.range().skip(self.next..self.end);
+            self.handed_out.all(self.batch.range());
             return None;
         };
-        let offset = record.offset();
-        if offset > self.next {
-            self.batch.range().skip(self.next..offset);
-        }
-        self.next = offset + 1;
+        self.handed_out.one(self.batch.range(), record.offset());
         Some(Record::new(record, self.batch.clone()))
     }
 
-    /// What is left is not handed out: it does not count as waiting for an acknowledgement.
     fn abandon(&self) {
-        self.batch.range().abandon(self.next);
+        self.handed_out.abandon_rest(self.batch.range());
+    }
+}
+
+impl HandedOut {
+    fn new(offsets: Range<i64>) -> Self {
+        Self { next: offsets.start, end: offsets.end }
+    }
+
+    /// The next record is handed out. Offsets before it that hold none (compaction) must not hold the commit.
+    fn one(&mut self, range: &AckRange, offset: i64) {
+        if offset > self.next {
+            range.skip(self.next..offset);
+        }
+        self.next = offset.saturating_add(1);
+    }
+
+    /// There are no more records: nor is there anything at the end to hold the commit.
+    fn all(&mut self, range: &AckRange) {
+        range.skip(self.next..self.end);
+        self.next = self.end;
+    }
+
+    /// What is left is not handed out: it does not count as waiting for an acknowledgement.
+    fn abandon_rest(&self, range: &AckRange) {
+        range.abandon(self.next);
     }
 }
 
@@ -174,9 +200,126 @@ fn open(batch: Batch, mut records: VecDeque<OwnedRecord>) -> Result<Open> {
         fetched.acks().abandon(offsets.start);
         Error::corrupt(fetched.partition(), offsets.start, error)
     })?;
-    Ok(Open { records, batch: Arc::new(Shared::new(&fetched, acks)), next: offsets.start, end: offsets.end })
+    Ok(Open { records, batch: Arc::new(Shared::new(&fetched, acks)), handed_out: HandedOut::new(offsets) })
 }
 
 /// Room for so many records is kept from one batch to the next, and made before they have been seen: about half a
 /// megabyte.
 const RECORDS_KEPT_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use client::TopicPartition;
+    use futures_util::{FutureExt, StreamExt};
+    use proto::assignments::Assignments;
+    use proto::offsets::Tracker;
+    use proto::types::{Generation, TopicId};
+
+    use super::*;
+    use crate::until::Ends;
+
+    /// A batch of ten offsets, delivered and not handed out.
+    struct Delivered {
+        /// Its epoch ends with this.
+        _assignments: Assignments,
+        tracker: Tracker,
+        range: AckRange,
+        handed_out: HandedOut,
+    }
+
+    fn deliver() -> Delivered {
+        let mut assignments = Assignments::new();
+        let stamp = assignments.assign(TopicPartition::new("t", 0), TopicId::ZERO, Generation(1));
+        let tracker = Tracker::new(stamp, 100);
+        let range = tracker.deliver(100..=109, 4, None).expect("the partition is ours");
+        let handed_out = HandedOut::new(range.offsets());
+        Delivered { _assignments: assignments, tracker, range, handed_out }
+    }
+
+    impl Delivered {
+        fn hand_out(&mut self, offsets: &[i64]) {
+            for offset in offsets {
+                self.handed_out.one(&self.range, *offset);
+            }
+        }
+
+        fn ack(&self, offset: i64) {
+            assert_eq!(self.range.ack(offset), client::AckOutcome::Accepted);
+        }
+
+        fn committable(&self) -> Option<i64> {
+            self.tracker.committable().map(|committable| committable.offset)
+        }
+    }
+
+    #[test]
+    fn offsets_without_records_do_not_hold_the_commit() {
+        let mut batch = deliver();
+        batch.hand_out(&[101, 102, 106]);
+        batch.handed_out.all(&batch.range);
+        assert_eq!(batch.committable(), Some(101), "up to the first record");
+        batch.ack(102);
+        batch.ack(101);
+        assert_eq!(batch.committable(), Some(106));
+        batch.ack(106);
+        assert_eq!(batch.committable(), Some(110), "to the end of the batch");
+        assert!(batch.tracker.is_drained());
+    }
+
+    #[test]
+    fn what_comes_behind_the_last_record_that_was_handed_out_holds_the_commit() {
+        let mut batch = deliver();
+        batch.hand_out(&[100, 104]);
+        batch.ack(100);
+        batch.ack(104);
+        assert_eq!(batch.committable(), Some(105));
+        assert!(!batch.tracker.is_drained(), "five offsets are still to come");
+    }
+
+    #[test]
+    fn what_is_abandoned_is_not_waited_for_and_never_committed() {
+        let mut batch = deliver();
+        batch.hand_out(&[100, 104]);
+        batch.handed_out.abandon_rest(&batch.range);
+        assert!(!batch.tracker.is_drained(), "two are in hand");
+        batch.ack(104);
+        batch.ack(100);
+        assert!(batch.tracker.is_drained());
+        assert_eq!(batch.committable(), Some(105));
+    }
+
+    #[test]
+    fn a_batch_of_which_nothing_was_handed_out_can_be_abandoned_whole() {
+        let batch = deliver();
+        batch.handed_out.abandon_rest(&batch.range);
+        assert!(batch.tracker.is_drained());
+        assert_eq!(batch.committable(), None);
+    }
+
+    #[test]
+    fn the_last_offset_there_is_does_not_overflow() {
+        let mut handed_out = HandedOut::new(i64::MAX - 1..i64::MAX);
+        handed_out.one(&deliver().range, i64::MAX);
+        assert_eq!(handed_out.next, i64::MAX);
+    }
+
+    fn unread() -> BatchStream {
+        BatchStream::new(None, Bound::new(Ends::None, Duration::ZERO), Arc::default())
+    }
+
+    #[test]
+    fn a_second_reader_is_told_once_and_then_it_ends() {
+        let mut second = unread();
+        let refusal = second.next().now_or_never().expect("it is there").expect("and said");
+        assert!(refusal.is_err_and(|error| error.to_string().contains("read already")));
+        assert!(second.next().now_or_never().expect("and then").is_none());
+    }
+
+    #[test]
+    fn a_record_stream_of_no_records_asks_for_none() {
+        let mut none = RecordStream::new(unread(), 0);
+        assert!(none.next().now_or_never().expect("it is there").is_none(), "not even for an error");
+    }
+}

@@ -100,8 +100,9 @@ impl Ends {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
     use std::future::poll_fn;
+
+    use futures_util::FutureExt;
 
     use super::*;
 

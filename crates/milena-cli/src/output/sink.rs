@@ -7,8 +7,8 @@ use std::time::Duration;
 ///
 /// Where it is a regular file, the buffer is written when it is full and when nothing more is at hand; elsewhere (a pipe, a
 /// terminal) at the end of every batch as well, so that no line waits for what is not there yet. A write for each line would
-/// show it no earlier than the time it takes to format the rest of its batch, 64 KiB at most, and costs 0.3 µs of system time
-/// here and as much in whoever reads: two million lines of 180 bytes through a pipe take 1.5 s in place of 0.1 to 0.5 s.
+/// show it no earlier than by the time it takes to format the rest of its batch, 64 KiB at most, and costs 0.2 to 0.7 µs: 1.5
+/// million records of 100 bytes as jsonl through a pipe to `wc -l` took 2.4 s in place of 1.4 s.
 pub(crate) struct Sink {
     out: Box<dyn Write + Send>,
     buffer: Vec<u8>,
