@@ -32,6 +32,7 @@ async fn throttled(kafka: &Kafka, proxies: &Proxies) {
     produce(kafka, group, 0, 20);
     let member = Member::join(group, &kafka.bootstrap(), group, group, &[]).await;
     member.until_delivered(group, 0, 20).await;
+    let mark = member.seen().events.len();
     THROTTLE.store(true, Ordering::SeqCst);
     let throttled = |exchange: &Exchange| match &exchange.fate {
         Fate::Answered { at, answer, .. } if *answer == throttling() => Some(*at),
@@ -56,7 +57,7 @@ async fn throttled(kafka: &Kafka, proxies: &Proxies) {
     let seen = member.close(LIMIT).await.expect("all is acknowledged");
     let lost =
         |event: &&Event| matches!(event, Event::CoordinatorLost | Event::Trouble { .. } | Event::Lost { .. });
-    assert_eq!(seen.events.iter().filter(lost).count(), 0, "{:?}", seen.events);
+    assert_eq!(seen.events[mark..].iter().filter(lost).count(), 0, "{:?}", seen.events);
 }
 
 /// Longer than a heartbeat may take (a third of the session), shorter than the session.
@@ -199,10 +200,9 @@ async fn what_happens_is_traced(kafka: &Kafka) {
     let connections = spans("connection", Level::DEBUG, "milena::connection");
     for lane in ["general", "coordination", "join", "fetch"] {
         let lanes: Vec<_> = connections.iter().filter(|span| span.fields["lane"] == lane).collect();
-        assert!(
-            lanes.iter().any(|span| span.fields.get("broker").is_some_and(|id| id == "1")),
-            "{lane}: {lanes:?}"
-        );
+        assert_eq!(lanes.len(), 1, "one is enough: {lanes:?}");
+        // Of the bootstrap server it is not known which broker it is. It turns out to be this one, and so it stays.
+        assert_eq!(lanes[0].fields.contains_key("broker"), lane != "general", "{lanes:?}");
         assert!(
             lanes.iter().all(|span| span.fields.contains_key("host") && span.fields.contains_key("port"))
         );

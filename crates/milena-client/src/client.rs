@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use proto::backoff::Backoff;
 use proto::types::{BrokerId, TopicId, TopicName};
 use proto::wire::{Coordinator, FindCoordinatorRequest, Request};
+use tokio::task::JoinHandle;
 
 use crate::buffer::BufferPool;
 use crate::clock;
@@ -26,6 +27,8 @@ pub(crate) struct Inner {
     pub(crate) dialer: Dialer,
     pub(crate) metadata: Metadata,
     lanes: Mutex<BTreeMap<LaneKey, Arc<tokio::sync::Mutex<LaneSlot>>>>,
+    /// Connections that are being opened before somebody asks for them.
+    ahead: Mutex<BTreeMap<BrokerId, JoinHandle<Result<(Link, Instant)>>>>,
 }
 
 /// What a connection is for. Requests that may be held by the broker must not delay those that may not wait.
@@ -103,7 +106,8 @@ impl Client {
             traffic: Arc::new(Traffic::default()),
         };
         let metadata = Metadata::new(&config);
-        let inner = Arc::new(Inner { config, dialer, metadata, lanes: Mutex::default() });
+        let inner =
+            Arc::new(Inner { config, dialer, metadata, lanes: Mutex::default(), ahead: Mutex::default() });
         Metadata::spawn(&inner);
         let client = Self(inner);
         let servers = client.config().bootstrap_servers().len();
@@ -167,15 +171,29 @@ impl Client {
 
     /// Who coordinates a group.
     pub(crate) async fn find_coordinator(&self, group: &str) -> Result<Coordinator> {
-        self.retrying(|| async {
-            let request = FindCoordinatorRequest { key: group.to_owned(), key_type: 0 };
-            let answer = self.call_any(&request).await?;
-            match answer.coordinator {
-                Some(coordinator) if answer.error.is_ok() => Ok(coordinator),
-                _ => Err(Error::broker(answer.error).group(group).doing("finding the group's coordinator")),
+        self.retrying(|| self.ask_for_coordinator(group)).await
+    }
+
+    async fn ask_for_coordinator(&self, group: &str) -> Result<Coordinator> {
+        let request = FindCoordinatorRequest { key: group.to_owned(), key_type: 0 };
+        let answer = self.call_any(&request).await?;
+        match answer.coordinator {
+            Some(coordinator) if answer.error.is_ok() => Ok(coordinator),
+            _ => Err(Error::broker(answer.error).group(group).doing("finding the group's coordinator")),
+        }
+    }
+
+    /// Opens the connections to a group's coordinator, if it is found at once: whoever joins next finds them open. What fails here
+    /// is tried, and told, by who needs it.
+    pub(crate) fn reach_coordinator(&self, group: &str) {
+        let (client, group) = (self.clone(), group.to_owned());
+        tokio::spawn(async move {
+            if let Ok(coordinator) = client.ask_for_coordinator(&group).await {
+                let join = client.coordinator_lane(&coordinator, Purpose::Join);
+                let coordination = client.coordinator_lane(&coordinator, Purpose::Coordination);
+                let _ = tokio::join!(join, coordination);
             }
-        })
-        .await
+        });
     }
 
     /// Calls a group's coordinator, whoever it is by now, until it answers without a retriable error or the request
@@ -227,8 +245,31 @@ impl Client {
 }
 
 impl Inner {
+    /// Begins to open what [`link_to`](Self::link_to) will be asked for: positions are looked for meanwhile.
+    pub(crate) fn open_ahead(self: &Arc<Self>, broker: BrokerId) {
+        let inner = self.clone();
+        self.ahead().entry(broker).or_insert_with(|| {
+            tokio::spawn(async move { Ok((inner.open_link(broker).await?, clock::now())) })
+        });
+    }
+
     /// A connection of its own for fetching from a broker.
     pub(crate) async fn link_to(&self, broker: BrokerId) -> Result<Link> {
+        let ahead = self.ahead().remove(&broker);
+        if let Some(ahead) = ahead
+            && let Ok(opened) = ahead.await
+        {
+            match opened {
+                Ok((link, at)) if clock::now() - at < FRESH => return Ok(link),
+                // Brokers close what is not used.
+                Ok(_) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.open_link(broker).await
+    }
+
+    async fn open_link(&self, broker: BrokerId) -> Result<Link> {
         let (host, port) = self.address(broker)?;
         Link::open(&self.dialer, &host, port, Some(broker), "fetch").await
     }
@@ -265,6 +306,10 @@ impl Inner {
             return Ok(lane.clone());
         }
         slot.lane = None;
+        if let Some(lane) = broker.and_then(|broker| self.bootstrap_lane(host, port, broker, purpose)) {
+            slot.lane = Some(lane.clone());
+            return Ok(lane);
+        }
         if let Some((not_before, _)) = &slot.refused {
             tokio::time::sleep_until((*not_before).into()).await;
         }
@@ -284,6 +329,18 @@ impl Inner {
         }
     }
 
+    /// The connection that was opened to that address before it was known whose it is.
+    fn bootstrap_lane(&self, host: &str, port: u16, broker: BrokerId, purpose: Purpose) -> Option<Lane> {
+        let key = LaneKey { host: host.to_owned(), port, broker: None, purpose };
+        let slot = self.slots().get(&key)?.clone();
+        let slot = slot.try_lock().ok()?;
+        slot.lane.as_ref().filter(|lane| !lane.is_closed()).map(|lane| lane.of_broker(broker))
+    }
+
+    fn ahead(&self) -> MutexGuard<'_, BTreeMap<BrokerId, JoinHandle<Result<(Link, Instant)>>>> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn slots(&self) -> MutexGuard<'_, BTreeMap<LaneKey, Arc<tokio::sync::Mutex<LaneSlot>>>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -294,6 +351,9 @@ impl Inner {
         Arc::new(tokio::sync::Mutex::new(LaneSlot { lane: None, backoff, refused: None }))
     }
 }
+
+/// A connection that was opened ahead is used if it is no older: Kafka closes idle ones after ten minutes, proxies after less.
+const FRESH: Duration = Duration::from_secs(30);
 
 fn port(port: i32) -> Result<u16> {
     u16::try_from(port)

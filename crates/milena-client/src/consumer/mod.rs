@@ -125,6 +125,9 @@ impl Consumer {
         let topics = subscription.topics();
         client.metadata().want(fetcher.interest(), topics.clone());
         let timeout = client.config().request_timeout();
+        if let (Subscription::Topics(_), Some(group)) = (&subscription, group) {
+            client.reach_coordinator(group.group_id());
+        }
         match &subscription {
             Subscription::Topics(topics) => client.metadata().await_topics(topics, timeout).await?,
             Subscription::Partitions(partitions) => {

@@ -195,6 +195,7 @@ impl Fetcher {
         self.0.report(&mut table);
         drop(table);
         for broker in brokers {
+            self.0.inner().open_ahead(broker);
             let client = self.0.client.config().client_id();
             let span = tracing::debug_span!(
                 target: "milena::fetch", parent: None, "fetch", client, broker = broker.0

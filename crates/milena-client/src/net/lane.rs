@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use proto::connection::{Connection, Versions, throttle_time_ms};
-use proto::types::CallFailed;
+use proto::types::{BrokerId, CallFailed};
 use proto::wire::{ApiKey, Request, encode_request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
@@ -82,6 +82,12 @@ impl Lane {
         let span = link.span.clone();
         tokio::spawn(Task { link, calls, pause, waiting: BTreeMap::new() }.run().instrument(span));
         lane
+    }
+
+    /// The same connection, as that to a broker: it was not known whose it is when it was opened.
+    pub(crate) fn of_broker(&self, broker: BrokerId) -> Self {
+        let peer = Peer { broker: Some(broker), ..self.peer.clone() };
+        Self { peer, ..self.clone() }
     }
 
     /// Whether the connection is gone.
