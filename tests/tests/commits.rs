@@ -15,7 +15,7 @@
 //! | [`a_seek_back`] | the three of `aba` | log: 15, 18, with nothing acknowledged since the seek |
 //! | | a new epoch forgets what was `accepted` | 8 is never committed |
 //! | [`the_topic_is_recreated`] | the three of `aba` | log: 16, of a topic with 3 records |
-//! | | `handle_topic_id`; gate: the topic is the one assigned | the new topic is never read |
+//! | | `handle_topic_id` finds another topic | the new topic is never read |
 //! | [`an_eager_rebalance_keeps_a_partition`] | the three of `aba` | log: 10, 14, with nothing acknowledged since |
 //! | | delivery asks the stamp: `sweep`, `admits`, `read`, `deliver`, `RecordStream` | goes on at 20, and not at 10 |
 //! | [`a_cooperative_rebalance_keeps_a_partition`] | only what is `added` begins an epoch | 0 to 19 come twice |
@@ -37,8 +37,10 @@
 //! | | `Assignments::lose` ends the epoch | the same, and late acks are `Accepted` |
 //! | | what is dirty ends with its epoch; gate asked for each request | log: 25, 12; cooperative: its next commit is never answered |
 //!
-//! No test here falls with these: the gate's lines about offsets below 0, and lower than what is or may be stored (trackers only
-//! rise), `hold` past the session (the coordinator refuses that commit), and the gate asked at the entry (it is asked again).
+//! No test here falls with these alone: the gate's lines about offsets below 0, and lower than what is or may be stored (trackers
+//! only rise), and about the topic (its epochs are renewed under the same lock); the gate asked at the entry (it is asked
+//! again); `hold` past the session (the coordinator refuses that commit); the last look of a drain at its trackers (the one
+//! before was a moment ago).
 //! The tests of `proto::offsets` hold them.
 
 #[path = "commits/network.rs"]
