@@ -37,11 +37,10 @@
 //! | | `Assignments::lose` ends the epoch | the same, and late acks are `Accepted` |
 //! | | what is dirty ends with its epoch; gate asked for each request | log: 25, 12; cooperative: its next commit is never answered |
 //!
-//! No test here falls with these alone: the gate's lines about offsets below 0, and lower than what is or may be stored (trackers
-//! only rise), and about the topic (its epochs are renewed under the same lock); the gate asked at the entry (it is asked
-//! again); `hold` past the session (the coordinator refuses that commit); the last look of a drain at its trackers (the one
-//! before was a moment ago).
-//! The tests of `proto::offsets` hold them.
+//! No test here falls with these alone. Of the gate: the lines about offsets below 0, about those lower than what is or may be
+//! stored (trackers only rise) and about the topic (its epochs are renewed under the same lock), and that it is asked at the
+//! entry (it is asked again); the tests of `proto::offsets` hold them. Beside it: `hold` past the session (the coordinator
+//! refuses that commit), and the last look of a drain at its trackers (the one before was a moment ago).
 
 #[path = "commits/network.rs"]
 mod network;
