@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use proto::cluster::{Asked, Change, ClusterView, MetadataCall, MetadataRefresh, RefreshSettings, Target};
+use proto::cluster::{
+    Asked, Change, ClusterView, MetadataCall, MetadataRefresh, RefreshSettings, Target, Topic,
+};
+use proto::group::PartitionRacks;
 use proto::types::{BrokerId, TopicName, TopicPartition};
 use proto::wire::{ErrorCode, LeaderIdAndEpoch, MetadataRequest, MetadataResponse, NodeEndpoint};
 use tokio::sync::{Notify, watch};
@@ -42,6 +45,8 @@ struct State {
     first_failures: usize,
     /// Answers that were taken over.
     answers: u64,
+    /// The racks of brokers, those that are down now too: a restart moves nobody to another rack.
+    racks: BTreeMap<BrokerId, String>,
     /// What brokers say of topics that they do not show.
     missing: BTreeMap<TopicName, ErrorCode>,
 }
@@ -67,6 +72,7 @@ impl Metadata {
             failing_since: None,
             first_failures: 0,
             answers: 0,
+            racks: BTreeMap::new(),
             missing: BTreeMap::new(),
         };
         let servers: Vec<String> = config.bootstrap_servers().iter().map(ToString::to_string).collect();
@@ -192,6 +198,28 @@ impl Metadata {
         topics.iter().filter_map(|topic| Some((topic.clone(), count(topic)?))).collect()
     }
 
+    /// The racks of these topics' partitions. A broker that is down is in the rack that it was in.
+    pub(crate) fn partition_racks(&self, topics: &BTreeSet<TopicName>) -> PartitionRacks {
+        let state = self.lock();
+        if state.racks.is_empty() {
+            return PartitionRacks::new();
+        }
+        let known = topics.iter().filter_map(|topic| Some((topic, state.view.topic(topic)?)));
+        let of_topic = |topic: &Topic| {
+            let mut racks = vec![BTreeSet::new(); topic.partition_count()];
+            for (number, partition) in topic.partitions() {
+                let at = usize::try_from(number).ok().and_then(|number| racks.get_mut(number));
+                if let Some(at) = at {
+                    at.extend(
+                        partition.replicas.iter().filter_map(|broker| state.racks.get(broker).cloned()),
+                    );
+                }
+            }
+            racks
+        };
+        known.map(|(name, topic)| (name.clone(), of_topic(topic))).collect()
+    }
+
     /// Who leads a partition.
     pub(crate) async fn leader(&self, tp: &TopicPartition) -> Result<BrokerId> {
         match self.view(|view| view.leader(tp)) {
@@ -246,7 +274,7 @@ impl Metadata {
 
     fn handle_answer(&self, call: &MetadataCall, answer: Result<MetadataResponse>) {
         let mut state = self.lock();
-        let State { view, refresh, failure, failing_since, first_failures, answers, missing, .. } =
+        let State { view, refresh, failure, failing_since, first_failures, answers, missing, racks, .. } =
             &mut *state;
         let outcome = answer.as_ref().map_err(as_call_failed);
         match refresh.handle_response(clock::now(), call.id, outcome, view) {
@@ -254,6 +282,14 @@ impl Metadata {
                 for change in &changes {
                     log(change);
                     match change {
+                        Change::BrokersChanged => {
+                            for (id, broker) in view.brokers() {
+                                match &broker.rack {
+                                    Some(rack) => drop(racks.insert(id, rack.clone())),
+                                    None => drop(racks.remove(&id)),
+                                }
+                            }
+                        }
                         Change::TopicMissing { topic, error } => drop(missing.insert(topic.clone(), *error)),
                         Change::TopicAppeared { topic, .. } => drop(missing.remove(topic)),
                         _ => {}
@@ -358,3 +394,71 @@ fn topics(asked: &Asked) -> Option<Vec<String>> {
 /// So many answers say that a topic is missing before it is believed: the first may have been under way before it was
 /// asked for.
 const MISSING_ANSWERS: u64 = 4;
+
+#[cfg(test)]
+mod tests {
+    use proto::types::{LeaderEpoch, TopicId};
+    use proto::wire::{MetadataBroker, MetadataPartition, MetadataTopic};
+
+    use super::*;
+
+    fn answer(brokers: &[(i32, &str)]) -> MetadataResponse {
+        let broker = |(id, rack): &(i32, &str)| MetadataBroker {
+            id: BrokerId(*id),
+            host: "b".to_owned(),
+            port: 9,
+            rack: (!rack.is_empty()).then(|| (*rack).to_owned()),
+        };
+        let partition = |(partition, replicas): (i32, Vec<i32>)| MetadataPartition {
+            error: ErrorCode::NONE,
+            partition,
+            leader: Some(BrokerId(1)),
+            leader_epoch: Some(LeaderEpoch(1)),
+            replicas: replicas.into_iter().map(BrokerId).collect(),
+            isr: vec![BrokerId(1)],
+            offline: Vec::new(),
+        };
+        let topic = MetadataTopic {
+            error: ErrorCode::NONE,
+            name: Some("orders".to_owned()),
+            id: TopicId([1; 16]),
+            is_internal: false,
+            partitions: vec![partition((0, vec![1, 2])), partition((1, vec![2, 3])), partition((2, vec![4]))],
+        };
+        let brokers = brokers.iter().map(broker).collect();
+        MetadataResponse { brokers, topics: vec![topic], ..MetadataResponse::default() }
+    }
+
+    fn racks_after(answers: &[MetadataResponse]) -> Vec<Vec<String>> {
+        let config = ClientConfig::bootstrap("localhost:9").unwrap().build().unwrap();
+        let metadata = Metadata::new(&config);
+        let topics = BTreeSet::from([TopicName::from("orders")]);
+        let interest = metadata.interest();
+        for answer in answers {
+            // Each asks for something else, so that none waits for the pause between questions.
+            metadata.want(&interest, BTreeSet::new());
+            metadata.want(&interest, topics.clone());
+            let call = metadata.poll_call().expect("a question");
+            metadata.handle_answer(&call, Ok(answer.clone()));
+        }
+        let mut racks = metadata.partition_racks(&topics);
+        let racks = racks.remove("orders").unwrap_or_default();
+        racks.into_iter().map(|racks| racks.into_iter().collect()).collect()
+    }
+
+    #[test]
+    fn a_partition_is_in_the_racks_of_its_replicas() {
+        let all = answer(&[(1, "r1"), (2, "r2"), (3, "r2"), (4, "")]);
+        assert_eq!(racks_after(&[all]), [vec!["r1", "r2"], vec!["r2"], vec![]]);
+        let nowhere = answer(&[(1, ""), (2, "")]);
+        assert_eq!(racks_after(&[nowhere]), [[""; 0]; 0]);
+    }
+
+    #[test]
+    fn a_broker_that_is_down_stays_in_its_rack() {
+        let (all, down) = (answer(&[(1, "r1"), (2, "r2")]), answer(&[(1, "r1")]));
+        assert_eq!(racks_after(&[all.clone(), down]), [vec!["r1", "r2"], vec!["r2"], vec![]]);
+        let moved = answer(&[(1, "r1"), (2, "r3")]);
+        assert_eq!(racks_after(&[all, moved]), [vec!["r1", "r3"], vec!["r3"], vec![]]);
+    }
+}

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use proto::assignments::FenceReason;
-use proto::group::{GroupCall, GroupEvent, GroupRequest, GroupResponse, Membership, Target};
+use proto::group::{GroupCall, GroupEvent, GroupRequest, GroupResponse, Membership, PartitionRacks, Target};
 use proto::offsets::{CommitEvent, Committer};
 use proto::types::{CallFailed, IsolationLevel, RequestId, TopicName, TopicPartition};
 use proto::wire::{
@@ -69,6 +69,7 @@ pub(super) struct Drive {
     collect_at: Instant,
     /// Partition counts as the membership knows them.
     counts: BTreeMap<TopicName, i32>,
+    racks: PartitionRacks,
     counted: BTreeSet<TopicName>,
     standalone_coordinator: Option<Coordinator>,
     finding_standalone: bool,
@@ -144,6 +145,7 @@ impl Drive {
             commit_waiters: Vec::new(),
             collect_at: clock::now(),
             counts: BTreeMap::new(),
+            racks: PartitionRacks::new(),
             counted: BTreeSet::new(),
             standalone_coordinator: None,
             finding_standalone: false,
@@ -341,10 +343,13 @@ impl Drive {
 
     fn tell_counts(&mut self, now: Instant) {
         let Some(membership) = &mut self.parts.membership else { return };
-        let counts = self.parts.client.metadata().partition_counts(&self.counted);
-        if counts != self.counts {
+        let metadata = self.parts.client.metadata();
+        let counts = metadata.partition_counts(&self.counted);
+        let racks = metadata.partition_racks(&self.counted);
+        if counts != self.counts || racks != self.racks {
+            membership.handle_partition_racks(&racks);
             membership.handle_partition_counts(now, &counts);
-            self.counts = counts;
+            (self.counts, self.racks) = (counts, racks);
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::classic::Classic;
-use super::{GroupCall, GroupEvent, GroupResponse, GroupSettings};
+use super::{GroupCall, GroupEvent, GroupResponse, GroupSettings, PartitionRacks};
 use crate::types::{CallFailed, Generation, MemberSnapshot, RequestId, TopicName, TopicPartition};
 use crate::wire::{Coordinator, ErrorCode};
 
@@ -59,6 +59,14 @@ impl Membership {
     pub fn handle_partition_counts(&mut self, now: Instant, counts: &BTreeMap<TopicName, i32>) {
         match &mut self.protocol {
             Protocol::Classic(classic) => classic.handle_partition_counts(now, counts),
+        }
+    }
+
+    /// In which racks the replicas of these topics' partitions are, from metadata. As leader, this member assigns by them
+    /// (KIP-881). To be told before the counts of the same answer; topics that are not listed stay as they were known.
+    pub fn handle_partition_racks(&mut self, racks: &PartitionRacks) {
+        match &mut self.protocol {
+            Protocol::Classic(classic) => classic.handle_partition_racks(racks),
         }
     }
 

@@ -17,7 +17,7 @@ mod heartbeat;
 mod membership;
 mod settings;
 
-pub use assignor::{AssignorKind, GroupAssignment, Member};
+pub use assignor::{AssignorKind, GroupAssignment, Member, PartitionRacks};
 pub use call::{GroupApi, GroupCall, GroupRequest, GroupResponse, Target};
 pub use event::{GroupError, GroupEvent, JoinReason, LostReason};
 pub use membership::Membership;

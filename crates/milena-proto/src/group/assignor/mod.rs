@@ -2,17 +2,18 @@
 //!
 //! A group's members may be of any make, and each of them may lead the next generation. Assignments only stick if all of
 //! them decide alike, so these decide as the Java classes of the same names do, hash order included (held against them in
-//! `testdata/assignors`).
-//!
-//! Racks are passed on to the leader but not used here: Java's assignors look at them since 3.5 (KIP-881), where replicas
-//! are spread unevenly over racks.
+//! `testdata/assignors`). Racks count where Java's look at them (KIP-881): for all but round robin, and where replicas are spread
+//! unevenly over them.
 
 mod java;
+mod racks;
 mod range;
 mod round_robin;
 mod sticky;
 #[cfg(test)]
 mod tests;
+
+pub use racks::PartitionRacks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -74,14 +75,20 @@ impl AssignorKind {
     }
 
     /// Assigns. `counts` has the number of partitions of each topic; a topic that is not in it, or has none, is not
-    /// assigned. `members` are in the order in which the coordinator lists them.
-    pub fn assign(self, counts: &BTreeMap<TopicName, i32>, members: &[Member]) -> GroupAssignment {
+    /// assigned. `racks` are those of its partitions, as far as known. `members` are in the order in which the coordinator lists
+    /// them.
+    pub fn assign(
+        self,
+        counts: &BTreeMap<TopicName, i32>,
+        racks: &PartitionRacks,
+        members: &[Member],
+    ) -> GroupAssignment {
         let (members, topics) = (java::hash_map_order(members), java::topics(counts, members));
         let assigned = match self {
-            Self::Range => range::assign(&topics, &members),
+            Self::Range => range::assign(&topics, racks, &members),
             Self::RoundRobin => round_robin::assign(&topics, &members),
-            Self::Sticky => sticky::assign_eager(&topics, &members),
-            Self::CooperativeSticky => sticky::assign_cooperative(&topics, &members),
+            Self::Sticky => sticky::assign_eager(&topics, racks, &members),
+            Self::CooperativeSticky => sticky::assign_cooperative(&topics, racks, &members),
         };
         members.iter().map(|member| member.member_id.clone()).zip(assigned).collect()
     }

@@ -12,11 +12,24 @@ const RANGE: &str = include_str!("../../../../../testdata/assignors/range.jsonl"
 const ROUND_ROBIN: &str = include_str!("../../../../../testdata/assignors/roundrobin.jsonl");
 const STICKY: &str = include_str!("../../../../../testdata/assignors/sticky.jsonl");
 const COOPERATIVE_STICKY: &str = include_str!("../../../../../testdata/assignors/cooperative-sticky.jsonl");
+const RANGE_RACKS: &str = include_str!("../../../../../testdata/assignors/range-racks.jsonl");
+const COOPERATIVE_STICKY_RACKS: &str =
+    include_str!("../../../../../testdata/assignors/cooperative-sticky-racks.jsonl");
 const HARD: &str = include_str!("../../../../../testdata/assignors/hard.jsonl");
 
 #[test]
 fn range_is_javas() {
     assert_eq!(check_golden(AssignorKind::Range, RANGE), 200);
+}
+
+#[test]
+fn range_with_racks_is_javas() {
+    assert_eq!(check_golden(AssignorKind::Range, RANGE_RACKS), 40);
+}
+
+#[test]
+fn cooperative_sticky_with_racks_is_javas() {
+    assert_eq!(check_golden(AssignorKind::CooperativeSticky, COOPERATIVE_STICKY_RACKS), 51);
 }
 
 #[test]
@@ -81,14 +94,22 @@ fn subscription() -> impl Strategy<Value = Subscription> {
         prop::collection::vec(partition, 0..20),
         prop::option::of((0..4i32).prop_map(Generation)),
         prop::option::of(prop::collection::vec(any::<u8>(), 0..12).prop_map(Bytes::from)),
+        prop::option::of("[q-t]"),
     )
-        .prop_map(|(topics, owned_partitions, generation, user_data)| Subscription {
+        .prop_map(|(topics, owned_partitions, generation, user_data, rack)| Subscription {
             topics,
             user_data,
             owned_partitions,
             generation,
-            rack: None,
+            rack,
         })
+}
+
+/// Of some partitions, and of some that there are not.
+fn racks() -> impl Strategy<Value = PartitionRacks> {
+    let topic = prop::sample::select(vec!["a", "b", "c", "d"]).prop_map(TopicName::from);
+    let racks = prop::collection::btree_set("[r-t]", 0..3);
+    prop::collection::btree_map(topic, prop::collection::vec(racks, 0..10), 0..5)
 }
 
 fn group() -> impl Strategy<Value = (BTreeMap<TopicName, i32>, Vec<Member>)> {
@@ -114,9 +135,9 @@ proptest! {
 
     /// Whatever members claim, and also if the same member is listed twice.
     #[test]
-    fn every_partition_has_one_owner_who_asked_for_it((counts, members) in group()) {
+    fn every_partition_has_one_owner_who_asked_for_it((counts, members) in group(), racks in racks()) {
         for kind in AssignorKind::ALL {
-            let assigned = kind.assign(&counts, &members);
+            let assigned = kind.assign(&counts, &racks, &members);
             let ids: BTreeSet<&str> = members.iter().map(|member| &*member.member_id).collect();
             prop_assert_eq!(assigned.keys().map(|id| &**id).collect::<BTreeSet<_>>(), ids);
             // Of a member that is listed twice, the last word counts.
@@ -166,12 +187,11 @@ fn check_golden(kind: AssignorKind, golden: &str) -> usize {
 
 /// Says whether Java's answer was one to compare with.
 fn check_rebalance(kind: AssignorKind, line: &Value) -> bool {
-    let counts = object(&line["topics"]);
-    let counts = counts.map(|(topic, count)| (topic.into(), int(count))).collect();
+    let (counts, racks) = topics(&line["topics"]);
     let members: Vec<Member> = array(&line["members"]).map(member).collect();
     let at = format!("{kind} {}.{}", line["group"], line["round"]);
 
-    let assigned = kind.assign(&counts, &members);
+    let assigned = kind.assign(&counts, &racks, &members);
 
     let expected: BTreeMap<&str, Vec<TopicPartition>> =
         object(&line["assigned"]).map(|(member, listed)| (member, partitions(listed))).collect();
@@ -188,6 +208,21 @@ fn check_rebalance(kind: AssignorKind, line: &Value) -> bool {
         assert_eq!(hex(&assignment.encode(3)), bytes.as_str().unwrap(), "{at} {member_id}");
     }
     true
+}
+
+/// A topic is a number of partitions, or a list with the racks of each.
+fn topics(json: &Value) -> (BTreeMap<TopicName, i32>, PartitionRacks) {
+    let mut racks = PartitionRacks::new();
+    let mut count = |(topic, partitions): (&str, &Value)| {
+        let topic: TopicName = topic.into();
+        let Some(listed) = partitions.as_array() else { return (topic, int(partitions)) };
+        let of_partition =
+            |listed: &Value| array(listed).map(|rack| rack.as_str().unwrap().to_owned()).collect();
+        racks.insert(topic.clone(), listed.iter().map(of_partition).collect());
+        (topic, i32::try_from(listed.len()).unwrap())
+    };
+    let counts = object(json).map(&mut count).collect();
+    (counts, racks)
 }
 
 fn all_asked_for<Id: Ord + std::borrow::Borrow<str>>(
@@ -207,7 +242,8 @@ fn member(json: &Value) -> Member {
         user_data: text("user_data").map(|hex| unhex(&hex)),
         owned_partitions: if json["owned"].is_null() { Vec::new() } else { partitions(&json["owned"]) },
         generation: json["generation"].as_i64().filter(|generation| *generation >= 0).map(generation),
-        rack: text("rack"),
+        // Versions before 3 do not carry it (and `generation` says so itself).
+        rack: text("rack").filter(|_| json["version"].as_i64().is_none_or(|version| version >= 3)),
     };
     if let Some(bytes) = text("hex") {
         let version = json["version"].as_i64().unwrap_or(3);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::state::{Joined, Role, State, Syncing};
 use super::{Classic, later};
 use crate::group::consumer_protocol::{self, Assignment, Subscription};
-use crate::group::{GroupEvent, JoinReason, Member};
+use crate::group::{GroupEvent, JoinReason, Member, PartitionRacks};
 use crate::types::TopicName;
 use crate::wire::JoinGroupMember;
 
@@ -36,11 +36,23 @@ impl Classic {
         }
     }
 
+    pub(in crate::group) fn handle_partition_racks(&mut self, racks: &PartitionRacks) {
+        for topic in &self.wanted {
+            if let Some(racks) = racks.get(topic) {
+                self.racks.insert(topic.clone(), racks.clone());
+            }
+        }
+    }
+
     /// A follower watches nothing (`onJoinComplete` drops its snapshot): the leader sees changes for all.
     pub(super) fn rejoin_if_outdated(&mut self, now: Instant) {
         let State::Stable(Joined { role: Role::Leader(watched), .. }) = &mut self.state else { return };
         let mut changed = false;
         for (topic, assigned_from) in watched {
+            // As in Java, replicas that move between racks matter to a leader that has a rack itself.
+            if let (Some(_), Some(before)) = (&self.settings.rack, self.assigned_racks.get(topic)) {
+                changed |= self.racks.get(topic).is_some_and(|racks| racks != before);
+            }
             match (self.counts.get(topic), &assigned_from) {
                 (Some(count), Some(before)) => changed |= count != before,
                 (Some(count), None) => *assigned_from = Some(*count),
@@ -67,6 +79,7 @@ impl Classic {
         wanted.extend(self.subscription.iter().cloned());
         if wanted != self.wanted {
             self.counts.retain(|topic, _| wanted.contains(topic));
+            self.racks.retain(|topic, _| wanted.contains(topic));
             self.wanted = wanted.clone();
             self.events.push_back(GroupEvent::NeedMetadata(wanted));
         }
@@ -85,6 +98,7 @@ impl Classic {
             // KIP-814: a static leader that came back. The group goes on with the assignment it has; we only watch.
             let known = |topic: TopicName| (topic.clone(), self.counts.get(&topic).copied());
             joined.role = Role::Leader(topics_of(&members).into_iter().map(known).collect());
+            self.assigned_racks = self.racks.clone();
             self.state = State::Syncing(Syncing::Waiting { joined, assignments: Vec::new() });
             return self.want_metadata();
         }
@@ -106,7 +120,8 @@ impl Classic {
         };
         let count = |topic: TopicName| (topic.clone(), Some(self.counts.get(&topic).copied().unwrap_or(0)));
         joined.role = Role::Leader(topics_of(&members).into_iter().map(count).collect());
-        let assigned = joined.protocol.assign(&self.counts, &members);
+        self.assigned_racks = self.racks.clone();
+        let assigned = joined.protocol.assign(&self.counts, &self.racks, &members);
         let assignments = assigned.into_iter().map(|(member_id, partitions)| {
             (member_id, Assignment { partitions, user_data: None }.encode(consumer_protocol::VERSION))
         });

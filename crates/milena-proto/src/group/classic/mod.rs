@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use self::state::{Departure, Identity, Joining, Leaving, Revoking, State, Syncing, Then};
 use super::coordinator::Search;
 use super::heartbeat::Heartbeat;
-use super::{AssignorKind, GroupError, GroupEvent, GroupSettings, JoinReason, LostReason};
+use super::{AssignorKind, GroupError, GroupEvent, GroupSettings, JoinReason, LostReason, PartitionRacks};
 use crate::backoff::Backoff;
 use crate::types::{Generation, MemberSnapshot, RequestId, TopicName, TopicPartition};
 use crate::wire::{Coordinator, ErrorCode};
@@ -33,6 +33,10 @@ pub(super) struct Classic {
     wanted: BTreeSet<TopicName>,
     /// ... and as much of it as was answered. 0: there is no such topic.
     counts: BTreeMap<TopicName, i32>,
+    /// The racks of their partitions, as far as known.
+    racks: PartitionRacks,
+    /// What of that the last assignment was made from.
+    assigned_racks: PartitionRacks,
     search: Search,
     heartbeat: Heartbeat,
     identity: Identity,
@@ -59,6 +63,8 @@ impl Classic {
             subscription: BTreeSet::new(),
             wanted: BTreeSet::new(),
             counts: BTreeMap::new(),
+            racks: PartitionRacks::new(),
+            assigned_racks: PartitionRacks::new(),
             heartbeat: Heartbeat::default(),
             identity: Identity::default(),
             owned: BTreeSet::new(),

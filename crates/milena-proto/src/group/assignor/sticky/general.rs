@@ -3,13 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::movements::Movements;
-use super::{Claims, Slot, Topics};
+use super::{Claims, Nearness, Slot, Topics};
 use crate::group::Member;
 use crate::group::assignor::java;
 
 /// Says who gets what. There is at least one member.
-pub(super) fn assign(topics: &Topics, members: &[&Member], claims: Claims) -> Vec<Vec<Slot>> {
-    let mut balance = Balance::new(topics, members, claims);
+pub(super) fn assign(
+    topics: &Topics,
+    nearness: &Nearness<'_>,
+    members: &[&Member],
+    claims: Claims,
+) -> Vec<Vec<Slot>> {
+    let mut balance = Balance::new(topics, nearness, members, claims);
     balance.drop_unwanted();
     let unassigned = balance.assign_rest();
     balance.settle(unassigned);
@@ -19,6 +24,7 @@ pub(super) fn assign(topics: &Topics, members: &[&Member], claims: Claims) -> Ve
 /// `GeneralAssignmentBuilder`.
 struct Balance<'a> {
     topics: &'a Topics,
+    nearness: &'a Nearness<'a>,
     /// For each topic, who wants it; ...
     takers: Vec<Vec<usize>>,
     /// ... for each member, what it wants.
@@ -40,7 +46,7 @@ struct Balance<'a> {
 }
 
 impl<'a> Balance<'a> {
-    fn new(topics: &'a Topics, members: &[&Member], claims: Claims) -> Self {
+    fn new(topics: &'a Topics, nearness: &'a Nearness<'a>, members: &[&Member], claims: Claims) -> Self {
         let mut takers = vec![Vec::new(); topics.sorted.len()];
         let mut wanted = Vec::new();
         for (member, listed) in members.iter().enumerate() {
@@ -59,6 +65,7 @@ impl<'a> Balance<'a> {
         }
         Self {
             topics,
+            nearness,
             takers,
             wanted,
             assigned: claims.owned,
@@ -77,7 +84,8 @@ impl<'a> Balance<'a> {
     fn drop_unwanted(&mut self) {
         for (member, owned) in self.assigned.iter_mut().enumerate() {
             let before = owned.len();
-            owned.retain(|(topic, _)| self.wanted[member].contains(topic));
+            owned
+                .retain(|slot| self.wanted[member].contains(&slot.0) && !self.nearness.is_far(member, *slot));
             self.revoked |= owned.len() < before;
             for slot in owned {
                 self.owners.insert(*slot, member);
@@ -92,9 +100,19 @@ impl<'a> Balance<'a> {
     fn assign_rest(&mut self) -> Vec<Slot> {
         let unassigned: Vec<Slot> =
             self.all_slots().into_iter().filter(|slot| !self.owners.contains_key(slot)).collect();
-        for slot in &unassigned {
+        let mut rest = unassigned.clone();
+        if self.nearness.matters() {
+            rest.retain(|slot| match self.least_loaded_near(*slot) {
+                Some(taker) => {
+                    self.put(*slot, taker);
+                    false
+                }
+                None => true,
+            });
+        }
+        for slot in rest {
             if let Some(taker) = self.least_loaded(slot.0) {
-                self.put(*slot, taker);
+                self.put(slot, taker);
             }
         }
         unassigned
@@ -190,6 +208,13 @@ impl<'a> Balance<'a> {
             sum += *size as u128;
         }
         score
+    }
+
+    fn least_loaded_near(&self, slot: Slot) -> Option<usize> {
+        self.order
+            .iter()
+            .map(|(_, rank)| self.by_rank[*rank])
+            .find(|member| self.wanted[*member].contains(&slot.0) && !self.nearness.is_far(*member, slot))
     }
 
     fn least_loaded(&self, topic: usize) -> Option<usize> {

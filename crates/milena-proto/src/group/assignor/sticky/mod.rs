@@ -3,6 +3,8 @@
 //! 1. [`claims`]: who had what, from subscriptions that may be stale or wrong.
 //! 2. All members want the same topics: [`constrained`] fills quotas. Otherwise [`general`] moves partition after
 //!    partition until nothing gets better.
+//!    Where racks matter, what is in another rack than its owner is not kept, and what is free goes to members in its own racks
+//!    first ([`nearness`], KIP-881).
 //! 3. Cooperative: what changes hands is given to nobody in this round. Its old owner gives it up and rejoins, and the next
 //!    round finds it free (KIP-429).
 
@@ -10,13 +12,16 @@ mod claims;
 mod constrained;
 mod general;
 mod movements;
+mod nearness;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use self::claims::Claims;
+use self::nearness::Nearness;
 use super::super::consumer_protocol::put_topics;
+use super::racks::PartitionRacks;
 use super::{Member, java};
 use crate::types::{Generation, TopicName, TopicPartition};
 
@@ -24,21 +29,26 @@ use crate::types::{Generation, TopicName, TopicPartition};
 type Slot = (usize, i32);
 
 /// Assigns; one list for each member, in their order. All wait for the assignment with empty hands.
-pub(super) fn assign_eager(topics: &[(TopicName, i32)], members: &[&Member]) -> Vec<Vec<TopicPartition>> {
+pub(super) fn assign_eager(
+    topics: &[(TopicName, i32)],
+    racks: &PartitionRacks,
+    members: &[&Member],
+) -> Vec<Vec<TopicPartition>> {
     let topics = Topics::new(topics);
     let claims = Claims::of_user_data(&topics, members);
-    let plan = Plan::new(&topics, members, claims);
+    let plan = Plan::new(&topics, racks, members, claims);
     topics.names(plan.assigned)
 }
 
 /// Assigns; one list for each member, in their order. All keep what they have meanwhile, so what moves is left out.
 pub(super) fn assign_cooperative(
     topics: &[(TopicName, i32)],
+    racks: &PartitionRacks,
     members: &[&Member],
 ) -> Vec<Vec<TopicPartition>> {
     let topics = Topics::new(topics);
     let claims = Claims::of_subscriptions(&topics, members);
-    let Plan { mut assigned, moves } = Plan::new(&topics, members, claims);
+    let Plan { mut assigned, moves } = Plan::new(&topics, racks, members, claims);
     let moves = moves.unwrap_or_else(|| find_moves(&topics, members, &assigned));
     for (slot, taker) in moves {
         assigned[taker].retain(|assigned| *assigned != slot);
@@ -102,15 +112,16 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(topics: &Topics, members: &[&Member], claims: Claims) -> Self {
+    fn new(topics: &Topics, racks: &PartitionRacks, members: &[&Member], claims: Claims) -> Self {
         if members.is_empty() {
             return Self { assigned: Vec::new(), moves: None };
         }
+        let nearness = Nearness::new(topics, racks, members);
         if claims.same_topics {
-            let (assigned, moves) = constrained::assign(topics, members, claims);
+            let (assigned, moves) = constrained::assign(topics, &nearness, members, claims);
             Self { assigned, moves: Some(moves) }
         } else {
-            Self { assigned: general::assign(topics, members, claims), moves: None }
+            Self { assigned: general::assign(topics, &nearness, members, claims), moves: None }
         }
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::group::JoinReason;
+use crate::group::{JoinReason, PartitionRacks};
 
 #[test]
 fn the_leader_assigns_for_all() {
@@ -50,6 +50,55 @@ fn the_leader_does_not_wait_for_metadata_for_ever() {
     // What turns up later is assigned then.
     group.counts(&[("u", 2)]).sends(GroupApi::JoinGroup);
     group.emits(GroupEvent::Joining { reason: JoinReason::MetadataChanged }).is_quiet();
+}
+
+/// Partition n of "t" has its replicas in the racks of `racks[n]`.
+fn racks(racks: &[&[&str]]) -> PartitionRacks {
+    let set = |racks: &&[&str]| racks.iter().map(|rack| (*rack).to_owned()).collect();
+    PartitionRacks::from([("t".into(), racks.iter().map(set).collect())])
+}
+
+/// The leader of generation 1 of "t" with two partitions. It is in rack `ours`; m2 is in rack r1.
+fn leading_in_rack(ours: Option<&str>) -> Script {
+    let rack = ours.map(str::to_owned);
+    let mut group = Script::joining(GroupSettings { rack, ..settings(AssignorKind::Range) });
+    group.group.handle_partition_racks(&racks(&[&["r1"], &["r2"]]));
+    group.counts(&[("t", 2)]);
+    let mut joined = group.leads(1, &[("m1", &["t"]), ("m2", &["t"])]);
+    for (member, rack) in joined.members.iter_mut().zip([ours, Some("r1")]) {
+        let rack = rack.map(str::to_owned);
+        member.metadata =
+            Subscription { topics: vec!["t".into()], rack, ..Subscription::default() }.encode(3);
+    }
+    group.answers(joined).sends(GroupApi::SyncGroup);
+    group
+}
+
+#[test]
+fn the_leader_assigns_by_racks() {
+    let group = leading_in_rack(Some("r2"));
+    let (_, assignments) = group.last_sync();
+    assert_eq!(assignments["m1"], [TopicPartition::new("t", 1)]);
+    assert_eq!(assignments["m2"], [TopicPartition::new("t", 0)]);
+}
+
+#[test]
+fn replicas_in_other_racks_matter_to_a_leader_that_has_a_rack() {
+    for (ours, rejoins) in [(Some("r2"), true), (None, false)] {
+        let mut group = leading_in_rack(ours);
+        group.answers(synced(&[1]));
+        let protocol = AssignorKind::Range;
+        group.emits(GroupEvent::Stable { generation: Generation(1), leader: true, protocol });
+        group.emits_assigned(1, &[1], &[1]).is_quiet();
+        group.group.handle_partition_racks(&racks(&[&["r1"], &["r2"]]));
+        group.counts(&[("t", 2)]).is_quiet();
+        group.group.handle_partition_racks(&racks(&[&["r2"], &["r1"]]));
+        group.counts(&[("t", 2)]);
+        if rejoins {
+            group.emits_revoke(&[1]);
+        }
+        group.is_quiet();
+    }
 }
 
 /// The leader of generation 1, with "t" of one partition and member m2 that wants "u" of one.
