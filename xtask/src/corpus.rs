@@ -192,15 +192,16 @@ pub fn write(kafka: &Kafka, topics: &[Topic], replicas: i16) -> Result<()> {
 /// Waits until the leader's closed segment has been rewritten.
 fn wait_for_cleaner(kafka: &Kafka, topic: &str) -> Result<()> {
     let start = Instant::now();
+    let leader = kafka.leader(topic, 0)?;
     // The checkpoint names the first offset that is not clean yet.
-    let checkpoint = kafka.data_dir(kafka.leader(topic, 0)?).join("cleaner-offset-checkpoint");
+    let checkpoint = kafka.data_dir(leader).join("cleaner-offset-checkpoint");
     while start.elapsed() < CLEANED {
         let text = fs::read_to_string(&checkpoint).unwrap_or_default();
         let cleaned = text.lines().any(|line| {
             let mut words = line.split(' ');
             words.next() == Some(topic) && words.nth(1).is_some_and(|offset| offset != "0")
         });
-        if cleaned && segments(kafka, topic)?.len() > 1 {
+        if cleaned && segments(kafka, leader, topic)?.len() > 1 {
             return Ok(());
         }
         sleep(Duration::from_millis(200));
@@ -208,12 +209,15 @@ fn wait_for_cleaner(kafka: &Kafka, topic: &str) -> Result<()> {
     Err(Error::new(format!("{topic} has not been compacted in {} s", CLEANED.as_secs())))
 }
 
-/// Base offset and file of each segment of a topic's partition 0, in order, as the leader has them.
+/// Base offset and file of each segment of a topic's partition 0 on a node, in order. The node may be down.
 ///
 /// # Errors
-/// There is none, or nobody leads the partition.
-pub fn segments(kafka: &Kafka, topic: &str) -> Result<Vec<(i64, PathBuf)>> {
-    let directory = kafka.data_dir(kafka.leader(topic, 0)?).join(format!("{topic}-0"));
+/// There is none.
+///
+/// # Panics
+/// If there is no such node.
+pub fn segments(kafka: &Kafka, node: i32, topic: &str) -> Result<Vec<(i64, PathBuf)>> {
+    let directory = kafka.data_dir(node).join(format!("{topic}-0"));
     let entries = fs::read_dir(&directory).context(|| format!("cannot read {}", directory.display()))?;
     let mut segments: Vec<(i64, PathBuf)> = entries
         .flatten()

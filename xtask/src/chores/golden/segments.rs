@@ -39,7 +39,7 @@ fn cluster(version: Version, cases: &[Topic], directory: &Path) -> Result<()> {
     // What a broker keeps in memory reaches the files when it stops.
     kafka.stop(1)?;
     for case in cases {
-        let segments = corpus::segments(&kafka, &case.name)?;
+        let segments = corpus::segments(&kafka, 1, &case.name)?;
         let (_, log) = &segments[0];
         if segments.len() > 1 && !case.is_compacted {
             return Err(Error::new(format!("{} has {} segments", case.name, segments.len())));
