@@ -28,8 +28,11 @@ pub(crate) struct Inner {
     pub(crate) metadata: Metadata,
     lanes: Mutex<BTreeMap<LaneKey, Arc<tokio::sync::Mutex<LaneSlot>>>>,
     /// Connections that are being opened before somebody asks for them.
-    ahead: Mutex<BTreeMap<BrokerId, JoinHandle<Result<(Link, Instant)>>>>,
+    ahead: Mutex<BTreeMap<BrokerId, OpenedAhead>>,
 }
+
+/// A connection that is being opened, and since when it is there.
+type OpenedAhead = JoinHandle<Result<(Link, Instant)>>;
 
 /// What a connection is for. Requests that may be held by the broker must not delay those that may not wait.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -337,7 +340,7 @@ impl Inner {
         slot.lane.as_ref().filter(|lane| !lane.is_closed()).map(|lane| lane.of_broker(broker))
     }
 
-    fn ahead(&self) -> MutexGuard<'_, BTreeMap<BrokerId, JoinHandle<Result<(Link, Instant)>>>> {
+    fn ahead(&self) -> MutexGuard<'_, BTreeMap<BrokerId, OpenedAhead>> {
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
