@@ -6,9 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use kafka_protocol::messages::{
-    ApiKey, BrokerId, RequestHeader, RequestKind, ResponseHeader, ResponseKind,
-};
+use kafka_protocol::messages::{ApiKey, BrokerId, RequestHeader, RequestKind, ResponseHeader, ResponseKind};
 use kafka_protocol::protocol::{Decodable, Encodable};
 
 use crate::cluster::{BrokerState, ClusterState, News, OFFSETS_TOPIC, Settings, TXN_TOPIC};
@@ -305,7 +303,8 @@ impl Core {
         conn.busy = Some(reply_to);
         let version = header.request_api_version;
         let client_id = header.client_id.map(|id| id.to_string()).unwrap_or_default();
-        let number = self.history.request(self.world.now, broker, id, &client_id, api, version, request.as_ref());
+        let number =
+            self.history.request(self.world.now, broker, id, &client_id, api, version, request.as_ref());
         let planned = self.faults.plan(broker, &client_id, api, version, request.as_ref());
         self.in_flight.insert(
             reply_to,
@@ -328,8 +327,7 @@ impl Core {
             (None, Some(request)) => {
                 let world = &mut self.world;
                 let injected = planned.injected;
-                let mut ctx =
-                    Ctx { world, broker, conn: id, client_id, client_host, reply_to, injected };
+                let mut ctx = Ctx { world, broker, conn: id, client_id, client_host, reply_to, injected };
                 let reply = api::dispatch(&mut ctx, request, version);
                 self.faults.used(&ctx.injected);
                 reply

@@ -194,7 +194,9 @@ impl Faults {
             if !rule.covers(broker, client_id, api) {
                 continue;
             }
-            if let (true, Action::Fail(code)) = (rule.is_about_partitions(), &*action) {
+            if let Action::Fail(code) = action
+                && (rule.is_about_partitions() || is_by_partition(request, version, *code))
+            {
                 // Counted when it is used: only the handler knows which partitions a request is about.
                 plan.injected.push(Injected {
                     rule: *id,
@@ -234,6 +236,11 @@ impl Faults {
     }
 }
 
+/// Whether an API has no error for the whole request, or not this one.
+fn is_by_partition(request: Option<&RequestKind>, version: i16, code: ErrorCode) -> bool {
+    request.is_some_and(|request| api::failure(request, version, code).is_none())
+}
+
 /// What the faults want of one request.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
@@ -250,13 +257,13 @@ impl Plan {
     fn take(&mut self, action: &mut Action, version: i16, request: Option<&RequestKind>) -> bool {
         match action {
             Action::Fail(code) => {
-                let Some(response) = request.and_then(|request| api::failure(request, version, *code)) else {
-                    return false;
-                };
-                self.instead.get_or_insert(Reply::Now(response));
+                let response = request.and_then(|request| api::failure(request, version, *code));
+                self.instead = self.instead.take().or(response.map(Reply::Now));
             }
             Action::AnswerWith(answer) => {
-                let Some(response) = request.and_then(|request| answer(request, version)) else { return false };
+                let Some(response) = request.and_then(|request| answer(request, version)) else {
+                    return false;
+                };
                 self.instead.get_or_insert(Reply::Now(response));
             }
             Action::Disconnect => {
@@ -326,7 +333,9 @@ impl AnswerFault {
     pub(crate) fn alter(&self, response: &mut ResponseKind) {
         match self {
             Self::Alter(alter) => alter(response),
-            Self::Throttle(by) => api::set_throttle(response, i32::try_from(by.as_millis()).unwrap_or(i32::MAX)),
+            Self::Throttle(by) => {
+                api::set_throttle(response, i32::try_from(by.as_millis()).unwrap_or(i32::MAX))
+            }
             _ => {}
         }
     }

@@ -137,8 +137,7 @@ impl History {
         if self.keep > 0 {
             let client_id = client_id.to_owned();
             let (request, outcome) = (request.cloned(), Outcome::Unanswered);
-            let exchange =
-                Exchange { number, at, broker, conn, client_id, api, version, request, outcome };
+            let exchange = Exchange { number, at, broker, conn, client_id, api, version, request, outcome };
             self.exchanges.push_back(Arc::new(exchange));
             self.trim();
         }

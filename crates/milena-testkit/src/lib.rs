@@ -11,6 +11,8 @@ pub mod group;
 mod handle;
 mod history;
 pub mod log;
+#[cfg(test)]
+mod script;
 pub mod txn;
 
 pub use crate::core::{Core, Output};
@@ -20,3 +22,4 @@ pub use fault::{Action, Alter, AlterBytes, AnswerWith, Faults, Rule, RuleId};
 pub use handle::{Builder, Cluster, FaultBuilder, StartError};
 pub use history::{Exchange, History, Number, Outcome, Requests};
 pub use kafka_protocol::messages::{self, ApiKey, BrokerId, RequestKind, ResponseKind};
+pub use records;

@@ -16,13 +16,13 @@ pub(crate) fn handle(
     request: ApiVersionsRequest,
     version: i16,
 ) -> Reply<ApiVersionsResponse> {
-    if version >= 3 && !(is_name(&request.client_software_name) && is_name(&request.client_software_version)) {
-        return Reply::Now(
-            ApiVersionsResponse::default().with_error_code(ErrorCode::INVALID_REQUEST.0),
-        );
+    if version >= 3 && !(is_name(&request.client_software_name) && is_name(&request.client_software_version))
+    {
+        return Reply::Now(ApiVersionsResponse::default().with_error_code(ErrorCode::INVALID_REQUEST.0));
     }
     let settings = &ctx.cluster.settings;
-    let api_keys = super::announced(settings).into_iter().map(|(api, min, max)| range(api, min, max)).collect();
+    let api_keys =
+        super::announced(settings).into_iter().map(|(api, min, max)| range(api, min, max)).collect();
     let (metadata, transaction) = (settings.metadata_version, settings.transaction_version);
     let features = [
         ("group.version", 0, 1, 1),

@@ -51,7 +51,10 @@ fn one(ctx: &mut Ctx<'_>, wanted: MetadataRequestTopic, create: bool) -> Metadat
         let name = ctx.cluster.name_of(wanted.topic_id).map(str::to_owned);
         return name.and_then(|name| described(ctx, &name)).unwrap_or_else(|| {
             let code = ErrorCode::UNKNOWN_TOPIC_ID.0;
-            MetadataResponseTopic::default().with_name(None).with_topic_id(wanted.topic_id).with_error_code(code)
+            MetadataResponseTopic::default()
+                .with_name(None)
+                .with_topic_id(wanted.topic_id)
+                .with_error_code(code)
         });
     };
     if let Some(found) = described(ctx, &name) {
@@ -75,7 +78,8 @@ fn auto_create(cluster: &mut ClusterState, name: &str, create: bool) -> ErrorCod
     }
     let new = NewTopic { name: name.to_owned(), ..NewTopic::default() };
     let create = create && cluster.settings.auto_create_topics;
-    let outcome = if create { cluster.create_topic(&new).map(drop) } else { cluster.check_new_topic(&new).map(drop) };
+    let outcome =
+        if create { cluster.create_topic(&new).map(drop) } else { cluster.check_new_topic(&new).map(drop) };
     match outcome {
         Err(error) if error.code == ErrorCode::INVALID_TOPIC_EXCEPTION => error.code,
         Err(error) if create => error.code,

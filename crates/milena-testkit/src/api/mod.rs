@@ -7,22 +7,35 @@ mod by_topic_id;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod coordinator_failure;
+mod create_partitions;
+mod create_topics;
 mod delete_groups;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
 mod describe_groups;
+mod describe_topic_partitions;
 mod end_txn;
 mod failure;
+mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod hint;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
 mod list_groups;
+mod list_offsets;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
+mod offset_for_leader_epoch;
+mod produce;
 pub(crate) mod sasl;
 mod sync_group;
+mod txn_check;
 mod txn_offset_commit;
 mod waiting;
 
@@ -55,8 +68,12 @@ macro_rules! apis {
 }
 
 apis! {
+    Produce: produce, 3, 13;
+    Fetch: fetch, 4, 18;
+    ListOffsets: list_offsets, 1, 11;
     Metadata: metadata, 0, 13;
     FindCoordinator: find_coordinator, 0, 6;
+    SaslHandshake: sasl::handshake, 0, 1;
     ApiVersions: api_versions, 0, 4;
     OffsetCommit: offset_commit, 2, 10;
     OffsetFetch: offset_fetch, 1, 10;
@@ -75,6 +92,15 @@ apis! {
     AddOffsetsToTxn: add_offsets_to_txn, 0, 4;
     EndTxn: end_txn, 0, 5;
     TxnOffsetCommit: txn_offset_commit, 0, 5;
+    CreateTopics: create_topics, 2, 7;
+    DeleteTopics: delete_topics, 1, 6;
+    DeleteRecords: delete_records, 0, 2;
+    OffsetForLeaderEpoch: offset_for_leader_epoch, 2, 4;
+    DescribeConfigs: describe_configs, 1, 4;
+    SaslAuthenticate: sasl::authenticate, 0, 2;
+    CreatePartitions: create_partitions, 0, 3;
+    DescribeCluster: describe_cluster, 0, 2;
+    DescribeTopicPartitions: describe_topic_partitions, 0, 0;
 }
 
 /// The versions of an API that this cluster's brokers serve.
@@ -93,6 +119,12 @@ pub(crate) fn announced(settings: &Settings) -> Vec<(ApiKey, i16, i16)> {
         .iter()
         .filter_map(|(api, ..)| served(settings, *api).map(|(min, max)| (*api, min, max)))
         .collect();
+    for (api, min, _) in &mut apis {
+        if *api == ApiKey::Produce && *min == 3 {
+            // Kafka 4 announces versions that it refuses: librdkafka looks at them to see what a broker can do.
+            *min = 0;
+        }
+    }
     apis.sort_by_key(|(api, ..)| *api as i16);
     apis
 }

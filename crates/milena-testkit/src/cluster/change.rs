@@ -85,7 +85,10 @@ impl ClusterState {
         }
         let count = new.partitions.filter(|count| *count != -1).unwrap_or(self.settings.partitions_default);
         if count <= 0 {
-            return refuse(ErrorCode::INVALID_PARTITIONS, "Number of partitions was set to an invalid non-positive value.");
+            return refuse(
+                ErrorCode::INVALID_PARTITIONS,
+                "Number of partitions was set to an invalid non-positive value.",
+            );
         }
         let alive: Vec<_> = self.alive().collect();
         let asked = new.replication.filter(|factor| *factor != -1);
@@ -142,7 +145,9 @@ impl ClusterState {
         if replicas.is_empty() || unknown || twice {
             return refuse(
                 ErrorCode::INVALID_REPLICA_ASSIGNMENT,
-                format!("The manual partition assignment {replicas:?} is empty, or names a broker twice or one that is unknown."),
+                format!(
+                    "The manual partition assignment {replicas:?} is empty, or names a broker twice or one that is unknown."
+                ),
             );
         }
         Ok(())
@@ -154,7 +159,10 @@ impl ClusterState {
     /// `UNKNOWN_TOPIC_OR_PARTITION`.
     pub fn delete_topic(&mut self, name: &str) -> Result<Uuid, ChangeError> {
         let Some(topic) = self.topics.remove(name) else {
-            return refuse(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "This server does not host this topic-partition.");
+            return refuse(
+                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                "This server does not host this topic-partition.",
+            );
         };
         self.names.remove(&topic.id);
         self.tell(News::TopicDeleted { name: name.to_owned(), id: topic.id });
@@ -174,7 +182,10 @@ impl ClusterState {
         validate_only: bool,
     ) -> Result<(), ChangeError> {
         let Some(topic) = self.topics.get(name) else {
-            return refuse(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "This server does not host this topic-partition.");
+            return refuse(
+                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                "This server does not host this topic-partition.",
+            );
         };
         let have = topic.partitions.len() as i32;
         if count == have {
@@ -183,7 +194,9 @@ impl ClusterState {
         if count < have {
             return refuse(
                 ErrorCode::INVALID_PARTITIONS,
-                format!("The topic {name} currently has {have} partition(s); {count} would not be an increase."),
+                format!(
+                    "The topic {name} currently has {have} partition(s); {count} would not be an increase."
+                ),
             );
         }
         let replicas = match assignments {
@@ -195,7 +208,11 @@ impl ClusterState {
             Some(assignments) if assignments.len() as i32 != count - have => {
                 return refuse(
                     ErrorCode::INVALID_REPLICA_ASSIGNMENT,
-                    format!("Attempted to add {} additional partition(s), but {} assignment(s) were specified.", count - have, assignments.len()),
+                    format!(
+                        "Attempted to add {} additional partition(s), but {} assignment(s) were specified.",
+                        count - have,
+                        assignments.len()
+                    ),
                 );
             }
             Some(assignments) => {
@@ -223,7 +240,11 @@ impl ClusterState {
         let count =
             if name == TXN_TOPIC { self.settings.txn_partitions } else { self.settings.offsets_partitions };
         let config = [("cleanup.policy", "compact")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let new = NewTopic { config: config.into(), replication: Some(self.alive().count().min(3) as i16), ..NewTopic::new(name, count) };
+        let new = NewTopic {
+            config: config.into(),
+            replication: Some(self.alive().count().min(3) as i16),
+            ..NewTopic::new(name, count)
+        };
         // Refused only while no broker is alive, and then nobody asks.
         let _ = self.create_topic(&new);
     }
@@ -240,7 +261,10 @@ impl ClusterState {
         if !alive || !state.isr.contains(&to) {
             return refuse(
                 ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE,
-                format!("broker {to:?} is not a live replica in sync of {topic}-{partition}: {:?}", state.isr),
+                format!(
+                    "broker {to:?} is not a live replica in sync of {topic}-{partition}: {:?}",
+                    state.isr
+                ),
             );
         }
         state.elect(Some(to));

@@ -54,7 +54,8 @@ impl ClusterState {
     pub fn new(settings: Settings) -> Self {
         let brokers = (1..=settings.brokers.max(1)).map(|id| {
             let rack = settings.racks.get(&id).cloned();
-            let broker = Broker { host: format!("broker-{id}"), port: 9092, rack, state: BrokerState::Running };
+            let broker =
+                Broker { host: format!("broker-{id}"), port: 9092, rack, state: BrokerState::Running };
             (BrokerId(id), broker)
         });
         Self {
@@ -149,7 +150,12 @@ impl ClusterState {
     pub fn topic_config(&self, topic: &str, name: &str) -> &str {
         let own = self.topics.get(topic).and_then(|topic| topic.config.get(name));
         own.or_else(|| self.settings.topic_defaults.get(name)).map_or_else(
-            || TOPIC_SETTINGS.iter().find(|setting| setting.name == name).map_or("", |setting| setting.default),
+            || {
+                TOPIC_SETTINGS
+                    .iter()
+                    .find(|setting| setting.name == name)
+                    .map_or("", |setting| setting.default)
+            },
             String::as_str,
         )
     }
@@ -185,7 +191,9 @@ impl ClusterState {
         let high = mix(self.settings.seed ^ self.ids_made.rotate_left(32));
         let low = mix(high ^ self.ids_made);
         // The bits of a random (version 4) UUID, as Kafka's.
-        let id = (u128::from(high) << 64 | u128::from(low)) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+        let id = (u128::from(high) << 64 | u128::from(low)) & !(0xf << 76) & !(0x3 << 62)
+            | (0x4 << 76)
+            | (0x2 << 62);
         Uuid::from_u128(id)
     }
 
@@ -206,7 +214,8 @@ impl ClusterState {
 
 /// `Utils.abs(key.hashCode()) % count`, over UTF-16 as in Java.
 fn java_hash(key: &str, count: i32) -> i32 {
-    let hash = key.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    let hash =
+        key.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
     let positive = if hash == i32::MIN { 0 } else { hash.abs() };
     positive % count.max(1)
 }

@@ -88,7 +88,12 @@ impl Cluster {
     ///
     /// # Errors
     /// If it is none.
-    pub fn move_leader(&self, topic: &str, partition: i32, to: impl Into<BrokerId>) -> Result<(), ChangeError> {
+    pub fn move_leader(
+        &self,
+        topic: &str,
+        partition: i32,
+        to: impl Into<BrokerId>,
+    ) -> Result<(), ChangeError> {
         let to = to.into();
         self.change(|cluster| cluster.move_leader(topic, partition, to))
     }
@@ -165,7 +170,12 @@ impl Cluster {
     ///
     /// # Errors
     /// If it is no live replica.
-    pub fn elect_unclean(&self, topic: &str, partition: i32, to: impl Into<BrokerId>) -> Result<(), ChangeError> {
+    pub fn elect_unclean(
+        &self,
+        topic: &str,
+        partition: i32,
+        to: impl Into<BrokerId>,
+    ) -> Result<(), ChangeError> {
         let to = to.into();
         self.change(|cluster| cluster.elect_unclean(topic, partition, to))
     }

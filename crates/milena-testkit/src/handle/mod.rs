@@ -85,6 +85,8 @@ impl Cluster {
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cluster").field("bootstrap_servers", &self.bootstrap_servers()).finish_non_exhaustive()
+        f.debug_struct("Cluster")
+            .field("bootstrap_servers", &self.bootstrap_servers())
+            .finish_non_exhaustive()
     }
 }

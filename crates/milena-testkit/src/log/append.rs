@@ -101,7 +101,8 @@ impl Log {
         leader_epoch: i32,
         now_ms: i64,
     ) -> Result<i64, ErrorCode> {
-        let (ControlMarker::Abort { coordinator_epoch } | ControlMarker::Commit { coordinator_epoch }) = marker
+        let (ControlMarker::Abort { coordinator_epoch } | ControlMarker::Commit { coordinator_epoch }) =
+            marker
         else {
             return Err(ErrorCode::INVALID_REQUEST);
         };
@@ -165,7 +166,9 @@ fn only_batch(records: &Bytes, version: i16) -> Result<Batch, Refusal> {
         Some(Ok(batch)) => batch,
         Some(Err(_)) => return Err(ErrorCode::CORRUPT_MESSAGE.into()),
         None => {
-            return Err(invalid(format!("Produce requests with version {version} must have at least one record batch per partition")));
+            return Err(invalid(format!(
+                "Produce requests with version {version} must have at least one record batch per partition"
+            )));
         }
     };
     if batch.magic() != 2 {
@@ -234,7 +237,10 @@ fn validate_records(batch: &Batch, rules: &AppendRules) -> Result<(), Refusal> {
             && (rules.now_ms.saturating_sub(timestamp) > rules.timestamp_before_max_ms
                 || timestamp.saturating_sub(rules.now_ms) > rules.timestamp_after_max_ms);
         let problem = if rules.is_compacted && record.key().is_none() {
-            Some((ErrorCode::INVALID_RECORD, "Compacted topic cannot accept message without key in topic partition."))
+            Some((
+                ErrorCode::INVALID_RECORD,
+                "Compacted topic cannot accept message without key in topic partition.",
+            ))
         } else if is_off {
             Some((ErrorCode::INVALID_TIMESTAMP, "Timestamp of message is out of range"))
         } else {

@@ -44,7 +44,7 @@ pub struct ProducedBatch {
 
 /// Whether a batch may be appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Check {
+pub(super) enum Check {
     /// Yes.
     Append,
     /// It is in the log already.
@@ -76,8 +76,10 @@ impl ProducerStates {
             return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
         }
         if header.producer_epoch() == entry.epoch
-            && let Some(known) =
-                entry.batches.iter().find(|known| (known.first_sequence, known.last_sequence) == (first, last))
+            && let Some(known) = entry
+                .batches
+                .iter()
+                .find(|known| (known.first_sequence, known.last_sequence) == (first, last))
         {
             return Ok(Check::Duplicate(*known));
         }
@@ -130,7 +132,9 @@ impl ProducerStates {
         }
         entry.last_ms = now_ms;
         match marker {
-            Some(ControlMarker::Abort { coordinator_epoch } | ControlMarker::Commit { coordinator_epoch }) => {
+            Some(
+                ControlMarker::Abort { coordinator_epoch } | ControlMarker::Commit { coordinator_epoch },
+            ) => {
                 entry.txn_first_offset = None;
                 entry.coordinator_epoch = coordinator_epoch;
             }

@@ -96,16 +96,19 @@ impl Log {
     /// Bytes that a read without limits would return: what a waiting fetch compares with its `min_bytes`.
     pub fn bytes_between(&self, from: i64, offset_max: i64) -> usize {
         let batches = self.batches.iter().skip(self.index_of(from));
-        batches.take_while(|batch| batch.header.last_offset() < offset_max).map(|batch| batch.bytes.len()).sum()
+        batches
+            .take_while(|batch| batch.header.last_offset() < offset_max)
+            .map(|batch| batch.bytes.len())
+            .sum()
     }
 
     /// The first record at or after a time, in milliseconds since 1970.
     pub fn offset_for_time(&self, timestamp: i64) -> Option<TimestampAndOffset> {
         let late = self.batches.iter().filter(|batch| batch.header.max_timestamp() >= timestamp);
         late.flat_map(|batch| {
-            records_of(batch).into_iter().filter(|found| {
-                found.timestamp >= timestamp && found.offset >= self.start_offset
-            })
+            records_of(batch)
+                .into_iter()
+                .filter(|found| found.timestamp >= timestamp && found.offset >= self.start_offset)
         })
         .next()
     }

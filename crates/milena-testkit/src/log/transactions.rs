@@ -42,7 +42,8 @@ impl TxnIndex {
     }
 
     pub(super) fn first_unstable(&self, high_watermark: i64) -> Option<i64> {
-        let unreplicated = self.ended.iter().filter(|(_, last)| *last >= high_watermark).map(|(first, _)| *first);
+        let unreplicated =
+            self.ended.iter().filter(|(_, last)| *last >= high_watermark).map(|(first, _)| *first);
         self.open.values().copied().chain(unreplicated).min()
     }
 

@@ -1,0 +1,118 @@
+//! Milena's own client on the testkit: over TCP, and in memory while the clock stands still.
+
+use std::time::Duration;
+
+use client::config::{ClientConfig, FetchConfig, ProducerConfig};
+use client::consumer::{Consumer, Subscription};
+use client::{Client, Producer, ProducerRecord, Reset, Start, TopicPartition};
+use milena_testkit::{ApiKey, Cluster, ErrorCode};
+
+async fn connect(cluster: &Cluster) -> Client {
+    let config = ClientConfig::bootstrap(&cluster.bootstrap_servers()).unwrap().build().unwrap();
+    Client::connect(config).await.unwrap()
+}
+
+fn producer(client: &Client) -> Producer {
+    Producer::new(client, &ProducerConfig::builder(client.config().clone()).build().unwrap())
+}
+
+async fn consumer(client: &Client, topic: &str, partitions: i32) -> Consumer {
+    let partitions =
+        (0..partitions).map(|number| (TopicPartition::new(topic, number), Start::Earliest)).collect();
+    let config = FetchConfig::builder().build().unwrap();
+    Consumer::start(client, &config, None, Subscription::Partitions(partitions), Reset::Earliest)
+        .await
+        .unwrap()
+}
+
+/// The values of the next `count` records, sorted: partitions come in any order.
+async fn values(consumer: &mut Consumer, count: usize) -> Vec<String> {
+    let mut values = Vec::new();
+    while values.len() < count {
+        let batch = consumer.next().await.unwrap().unwrap();
+        for record in batch.records() {
+            values.push(String::from_utf8(record.unwrap().value().unwrap().to_vec()).unwrap());
+        }
+    }
+    values.sort();
+    values
+}
+
+fn numbered(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("record {number:04}")).collect()
+}
+
+async fn produce_and_read(cluster: &Cluster, client: &Client) {
+    let producer = producer(client);
+    let mut deliveries = Vec::new();
+    for (number, value) in numbered(1000).into_iter().enumerate() {
+        let record = ProducerRecord::new("orders").partition(number as i32 % 12).value(value);
+        deliveries.push(producer.enqueue(record).await.unwrap());
+    }
+    for delivery in deliveries {
+        delivery.await.unwrap();
+    }
+    producer.close().await;
+    let mut consumer = consumer(client, "orders", 12).await;
+    assert_eq!(values(&mut consumer, 1000).await, numbered(1000));
+    let stored: usize = (0..12).map(|partition| cluster.records("orders", partition).len()).sum();
+    assert_eq!(stored, 1000);
+    consumer.control().close(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_produced_over_tcp_is_read() {
+    let cluster = Cluster::builder().brokers(3).topic("orders", 12).start().await.unwrap();
+    let client = connect(&cluster).await;
+    produce_and_read(&cluster, &client).await;
+    for broker in 1..=3 {
+        assert!(cluster.requests().of(ApiKey::Fetch).to(broker).count() > 0, "{}", cluster.requests());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_fetch_is_asked_again() {
+    let cluster = Cluster::builder().topic("orders", 1).start().await.unwrap();
+    cluster.append("orders", 0, ["one", "two"]).unwrap();
+    let fault = cluster.on(ApiKey::Fetch).times(3).fail(ErrorCode::KAFKA_STORAGE_ERROR);
+    let client = connect(&cluster).await;
+    let mut consumer = consumer(&client, "orders", 1).await;
+    assert_eq!(values(&mut consumer, 2).await, ["one", "two"]);
+    assert!(!cluster.is_pending(fault));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_goes_on_when_the_leader_stops() {
+    let cluster = Cluster::builder().brokers(3).topic("orders", 1).start().await.unwrap();
+    cluster.append("orders", 0, ["one"]).unwrap();
+    let client = connect(&cluster).await;
+    let mut consumer = consumer(&client, "orders", 1).await;
+    assert_eq!(values(&mut consumer, 1).await, ["one"]);
+    cluster.stop_broker(1).await;
+    cluster.append("orders", 0, ["two"]).unwrap();
+    assert_eq!(values(&mut consumer, 1).await, ["two"]);
+    cluster.start_broker(1).await.unwrap();
+    cluster.move_leader("orders", 0, 1).unwrap();
+    cluster.append("orders", 0, ["three"]).unwrap();
+    assert_eq!(values(&mut consumer, 1).await, ["three"]);
+}
+
+#[cfg(feature = "connect")]
+#[tokio::test(start_paused = true)]
+async fn in_memory_the_clock_may_stand_still() {
+    use std::sync::Arc;
+
+    let cluster = Cluster::builder().brokers(3).topic("orders", 12).start_in_memory().unwrap();
+    let config = ClientConfig::bootstrap(&cluster.bootstrap_servers()).unwrap().build().unwrap();
+    let client = Client::connect_over(config, Arc::new(cluster.clone())).await.unwrap();
+    let real = std::time::Instant::now();
+    produce_and_read(&cluster, &client).await;
+    let mut consumer = consumer(&client, "orders", 12).await;
+    assert_eq!(values(&mut consumer, 1000).await, numbered(1000));
+    // Nothing happens for an hour, and nobody waits for it.
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    cluster.append("orders", 3, ["late"]).unwrap();
+    assert_eq!(values(&mut consumer, 1).await, ["late"]);
+    assert!(cluster.now() >= Duration::from_secs(3600));
+    assert!(real.elapsed() < Duration::from_secs(60));
+}
