@@ -140,3 +140,35 @@ impl<'a> Cursor<'a> {
         Some(topics)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named() -> NamedPartitions {
+        vec![(StrBytes::from_static_str("t"), vec![0, 2]), (StrBytes::from_static_str("u"), Vec::new())]
+    }
+
+    #[test]
+    fn an_assignment_is_read_as_it_was_written() {
+        let bytes = write_assignment(3, &named());
+        assert_eq!(assignment(&bytes), Some(Assignment { partitions: named(), user_data: false }));
+        assert_eq!(assignment(&Bytes::new()), Some(Assignment::default()));
+    }
+
+    #[test]
+    fn a_newer_subscription_is_read_as_far_as_it_is_known() {
+        // Version 9: topics [t], no user data, owned t-[0], generation 5, rack r, and something new.
+        let bytes: &[u8] = b"\0\x09\0\0\0\x01\0\x01t\xff\xff\xff\xff\0\0\0\x01\0\x01t\0\0\0\x01\0\0\0\0\0\0\0\x05\0\x01rNEW";
+        let read = subscription(&Bytes::from_static(bytes)).expect("readable");
+        assert_eq!((read.version, read.topics.len(), read.owned.len()), (3, 1, 1));
+        assert_eq!(read.rack, Some(StrBytes::from_static_str("r")));
+    }
+
+    #[test]
+    fn a_count_beyond_the_bytes_is_no_subscription() {
+        assert_eq!(subscription(&Bytes::from_static(b"\0\0\x7f\xff\xff\xff\0\x01t")), None);
+        assert_eq!(assignment(&Bytes::from_static(b"\0\0\x7f\xff\xff\xff")), None);
+        assert_eq!(subscription(&Bytes::from_static(b"\xff\xff")), None);
+    }
+}
