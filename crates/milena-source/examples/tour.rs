@@ -1,8 +1,8 @@
 //! The main job, end to end: two members of one group read a topic, acknowledge out of order, rebalance in the middle, and
 //! commit only what is true.
 //!
-//! `cargo xtask demo` starts a real broker and runs this. Against a broker of your own:
-//! `cargo run --release -p milena-source --example tour -- --bootstrap-server HOST:PORT`.
+//! `cargo run --release -p milena-source --example tour` runs it on a cluster inside the process; with
+//! `-- --bootstrap-server HOST:PORT` it runs on yours. `cargo xtask demo` starts a real broker for it, where it can.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -12,6 +12,7 @@ use client::config::{ClientConfig, ProducerConfig};
 use client::{Client, Event, NewTopic, Producer, ProducerRecord};
 use futures_util::StreamExt;
 use milena_source::{Ack, Record, Source};
+use testkit::Cluster;
 
 const PARTITIONS: i32 = 4;
 const LETTERS: u32 = 400;
@@ -31,9 +32,14 @@ type Tallies = Arc<Mutex<BTreeMap<i32, Tally>>>;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
-    let bootstrap = match (args.next().as_deref(), args.next()) {
-        (Some("--bootstrap-server"), Some(address)) => address,
-        _ => return Err("usage: tour --bootstrap-server HOST:PORT".into()),
+    let (bootstrap, _cluster) = match (args.next().as_deref(), args.next()) {
+        (Some("--bootstrap-server"), Some(address)) => (address, None),
+        (None, None) => {
+            println!("== A cluster of three brokers, inside this process");
+            let cluster = Cluster::builder().brokers(3).start().await?;
+            (cluster.bootstrap_servers(), Some(cluster))
+        }
+        _ => return Err("usage: tour [--bootstrap-server HOST:PORT]".into()),
     };
     let topic = format!("letters-{}", SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis());
     let tallies = Tallies::default();
