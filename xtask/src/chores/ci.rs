@@ -23,7 +23,7 @@ const NEEDS_C: [&str; 5] = ["cc", "cmake", "bindgen", "ring", "aws-lc-rs"];
 const NO_C: &str = "gzip,snappy,lz4,zstd-pure";
 
 /// Packages whose tests need real brokers, and so come last.
-const SYSTEM: [&str; 2] = ["milena-tests", "benches"];
+const SYSTEM: [&str; 1] = ["milena-tests"];
 
 /// The oldest toolchain that must compile everything; `rust-version` in the root manifest says the same.
 const OLDEST_RUST: &str = "1.95.0";
