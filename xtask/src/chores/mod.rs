@@ -16,7 +16,8 @@ const USAGE: &str = "\
 cargo xtask bench [--quick] [--passes 5] [--cases 100B-none,...] [--readers milena,rdkafka,java]
                                     Milena beside other clients, on a real broker that ends with it
 cargo xtask ci [step]...            everything that CI checks, or the steps whose names begin so
-cargo xtask demo [--on kafka|testkit] [--version 4.3.1]  the main job, end to end, on a broker that ends with it
+cargo xtask demo [--on kafka|testkit] [--version 4.3.1]
+                                    the main job, end to end, on a broker that ends with it
 cargo xtask kafka up [--version 4.3.1] [--nodes 1] [--name default] [--property key=value]...
                                     start real Kafka in the background and print its address
 cargo xtask kafka down [--name default]
