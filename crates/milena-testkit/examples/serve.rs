@@ -21,6 +21,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     eprintln!("{} requests", cluster.requests().count());
     if std::env::var_os("SERVE_LOG").is_some() {
         eprint!("{}", cluster.requests());
+        cluster.with_core(|core, _| {
+            for frame in core.history().unreadable() {
+                eprintln!("unreadable: {frame:?}");
+            }
+        });
     }
     end?;
     Ok(())

@@ -12,7 +12,7 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 use crate::cluster::{BrokerState, ClusterState, News, OFFSETS_TOPIC, Settings, TXN_TOPIC};
 use crate::ctx::{ConnId, Ctx, Reply, ReplyTo, World};
 use crate::fault::{AnswerFault, Faults};
-use crate::history::{History, Number};
+use crate::history::{History, Number, Unreadable};
 use crate::{api, group, txn};
 
 /// What the core wants done.
@@ -295,7 +295,8 @@ impl Core {
     fn begin(&mut self, id: ConnId, frame: Bytes) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let (broker, client_host) = (conn.broker, conn.host.clone());
-        let Some(Opened { header, api, request }) = open(frame, &self.world.cluster.settings) else {
+        let Some(Opened { header, api, request }) = open(frame.clone(), &self.world.cluster.settings) else {
+            self.history.refuse(Unreadable { at: self.world.now, broker, conn: id, frame });
             return self.close(id);
         };
         self.requests_seen += 1;
@@ -455,7 +456,8 @@ fn open(mut frame: Bytes, settings: &Settings) -> Option<Opened> {
     } else {
         RequestKind::decode(api, &mut frame, api::wire_version(api, version)).ok()?
     };
-    frame.is_empty().then_some(Opened { header, api, request: Some(request) })
+    // Bytes may be left over, as in Java: librdkafka 2.16 writes the count of all topics in Metadata 13 three bytes too long.
+    Some(Opened { header, api, request: Some(request) })
 }
 
 fn encode(request: &InFlight, response: &ResponseKind) -> Option<Vec<u8>> {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, BrokerId, RequestKind, ResponseKind};
 
 use crate::ctx::ConnId;
@@ -13,8 +14,22 @@ use crate::ctx::ConnId;
 #[derive(Debug)]
 pub struct History {
     exchanges: VecDeque<Arc<Exchange>>,
+    unreadable: VecDeque<Unreadable>,
     seen: u64,
     keep: usize,
+}
+
+/// A frame that a broker could make nothing of, and closed the connection for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// When it came, in time since the cluster's start.
+    pub at: Duration,
+    /// Who got it.
+    pub broker: BrokerId,
+    /// Over which connection.
+    pub conn: ConnId,
+    /// Without the length in front.
+    pub frame: Bytes,
 }
 
 /// Which request of the cluster it was, counted from 1.
@@ -95,7 +110,7 @@ impl<T: fmt::Debug> fmt::Display for Body<'_, T> {
 
 impl Default for History {
     fn default() -> Self {
-        Self { exchanges: VecDeque::new(), seen: 0, keep: 100_000 }
+        Self { exchanges: VecDeque::new(), unreadable: VecDeque::new(), seen: 0, keep: 100_000 }
     }
 }
 
@@ -119,6 +134,18 @@ impl History {
     /// What is kept, oldest first.
     pub fn exchanges(&self) -> impl DoubleEndedIterator<Item = &Arc<Exchange>> {
         self.exchanges.iter()
+    }
+
+    /// The last frames that were no requests, or of an API or version that is not served.
+    pub fn unreadable(&self) -> impl DoubleEndedIterator<Item = &Unreadable> {
+        self.unreadable.iter()
+    }
+
+    pub(crate) fn refuse(&mut self, frame: Unreadable) {
+        if self.unreadable.len() == UNREADABLE_KEPT {
+            self.unreadable.pop_front();
+        }
+        self.unreadable.push_back(frame);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of an exchange, which exist only here as such")]
@@ -166,6 +193,8 @@ impl History {
         }
     }
 }
+
+const UNREADABLE_KEPT: usize = 100;
 
 /// Some of the exchanges: what [`Cluster::requests`](crate::Cluster::requests) returns, narrowed down step by step.
 #[derive(Debug, Clone)]

@@ -24,7 +24,8 @@ pub(crate) fn verify(
         return Ok(());
     }
     let producer = (batch.producer_id(), batch.producer_epoch());
-    let known = ctx.cluster.partition(topic, partition).and_then(|state| state.log.producers().entry(producer.0));
+    let known =
+        ctx.cluster.partition(topic, partition).and_then(|state| state.log.producers().entry(producer.0));
     if known.is_some_and(|entry| entry.txn_first_offset.is_some() && entry.epoch == producer.1) {
         return Ok(());
     }
