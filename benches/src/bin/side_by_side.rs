@@ -3,8 +3,9 @@
 use std::fs;
 use std::process::ExitCode;
 
+use milena_benches::plan::Plan;
 use milena_benches::report::{self, Setting};
-use milena_benches::run::{self, Plan};
+use milena_benches::run;
 use xtask::{Error, Result};
 
 fn main() -> ExitCode {
@@ -21,20 +22,24 @@ fn compare() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let plan = Plan::from_args(arguments.iter().cloned())?;
     let setting = Setting::here(&arguments);
-    let all = run::run(&plan)?;
-    let table = report::table(&setting, &all);
+    let (all, tables) = run::run(&plan)?;
+    let table = report::table(&setting, &all, &tables);
     println!("{table}");
     let results = xtask::root().join("benches").join("results");
     let stamp: String = setting.date.chars().filter(char::is_ascii_digit).collect();
-    let json = format!("{:#}\n", report::json(&setting, &all));
-    for (name, text) in [("json", &json), ("md", &table)] {
+    let json = format!("{:#}\n", report::json(&setting, &all, &tables));
+    let mut files = vec![("json", json), ("md", table)];
+    if !all.is_empty() {
+        files.push(("svg", report::plot(&setting, &all)));
+    }
+    for (name, text) in files {
         let path = results.join(format!("{stamp}.{name}"));
         fs::create_dir_all(&results)
             .and_then(|()| fs::write(&path, text))
             .map_err(|error| Error::new(format!("cannot write {}: {error}", path.display())))?;
     }
     println!(
-        "Written to benches/results/{stamp}.json and .md; what is worth keeping goes to latest.json and latest.md."
+        "Written to benches/results/{stamp}.json, .md and .svg; what is worth keeping goes to latest.json, latest.md and latest.svg."
     );
     Ok(())
 }

@@ -128,6 +128,10 @@ impl Block {
         Ok(block)
     }
 
+    pub(super) fn bytes(&self) -> bytes::Bytes {
+        bytes::Bytes::copy_from_slice(&self.bytes)
+    }
+
     fn records(&self) -> i64 {
         self.starts.last().map_or(0, |(_, records)| *records)
     }

@@ -15,8 +15,14 @@ mod log;
 mod options;
 mod serve;
 
+pub(crate) use content::Random;
 pub use options::Options;
 pub use serve::Server;
 
 /// The one topic there is.
 pub const TOPIC: &str = "limit";
+
+/// The batches of a partition, as they are before they are placed: what is measured without a server.
+pub(crate) fn block(options: &Options) -> Result<bytes::Bytes, records::BuildError> {
+    Ok(log::Log::build(options, 0)?.block().bytes())
+}
