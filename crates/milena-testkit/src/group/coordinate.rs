@@ -118,17 +118,25 @@ impl Groups {
                 self.env.timers.cancel_where(|timer| timer.is_of(id.as_str()));
                 Some(ConsumerGroup::new(id.clone()))
             }
+            Some(Group::Classic(_)) if !create => {
+                return Err(missing(format!("Group {id} is not a consumer group.")));
+            }
             Some(Group::Classic(classic)) => {
-                let upgrades = create
-                    && self.env.config.migration.upgrades()
-                    && classic.uses_consumer_protocol()
-                    && classic.members.len() <= self.env.config.consumer_max_size;
-                let refusal = missing(format!("Group {id} is not a consumer group."));
-                if !upgrades {
-                    return Err(refusal);
+                let refuse = |why: &str| {
+                    missing(format!("Cannot upgrade classic group {id} to consumer group because {why}."))
+                };
+                if !self.env.config.migration.upgrades() {
+                    return Err(refuse("online upgrade is disabled"));
                 }
-                let group =
-                    ConsumerGroup::from_classic(&mut self.env, topics, classic).map_err(|_| refusal)?;
+                if !classic.uses_consumer_protocol() {
+                    return Err(refuse("the group does not use the consumer embedded protocol"));
+                }
+                if classic.members.len() > self.env.config.consumer_max_size {
+                    return Err(refuse("the group size exceeds the consumer group maximum size"));
+                }
+                let mut group = ConsumerGroup::from_classic(&mut self.env, topics, classic)
+                    .map_err(|_| refuse("the embedded consumer protocol is malformed"))?;
+                group.refresh_metadata(topics, self.topics_version);
                 Some(group)
             }
         };

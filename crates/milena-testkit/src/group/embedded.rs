@@ -159,7 +159,8 @@ mod tests {
     #[test]
     fn a_newer_subscription_is_read_as_far_as_it_is_known() {
         // Version 9: topics [t], no user data, owned t-[0], generation 5, rack r, and something new.
-        let bytes: &[u8] = b"\0\x09\0\0\0\x01\0\x01t\xff\xff\xff\xff\0\0\0\x01\0\x01t\0\0\0\x01\0\0\0\0\0\0\0\x05\0\x01rNEW";
+        let bytes: &[u8] =
+            b"\0\x09\0\0\0\x01\0\x01t\xff\xff\xff\xff\0\0\0\x01\0\x01t\0\0\0\x01\0\0\0\0\0\0\0\x05\0\x01rNEW";
         let read = subscription(&Bytes::from_static(bytes)).expect("readable");
         assert_eq!((read.version, read.topics.len(), read.owned.len()), (3, 1, 1));
         assert_eq!(read.rack, Some(StrBytes::from_static_str("r")));

@@ -200,7 +200,12 @@ impl Script {
         (leader, follower, generation)
     }
 
-    pub(super) fn sync(&mut self, member: &str, generation: i32, assignments: &[(&str, &'static [u8])]) -> Token {
+    pub(super) fn sync(
+        &mut self,
+        member: &str,
+        generation: i32,
+        assignments: &[(&str, &'static [u8])],
+    ) -> Token {
         self.sync_as(member, None, generation, assignments)
     }
 
@@ -258,7 +263,9 @@ impl Script {
         let members: Vec<MemberIdentity> = members
             .iter()
             .map(|(member, instance)| {
-                MemberIdentity::default().with_member_id(text(member)).with_group_instance_id(instance.map(text))
+                MemberIdentity::default()
+                    .with_member_id(text(member))
+                    .with_group_instance_id(instance.map(text))
             })
             .collect();
         self.call(5, |groups, call| groups.leave(call, &text(GROUP), &members)).0
@@ -278,7 +285,9 @@ impl Script {
         version: i16,
     ) -> Result<(), ErrorCode> {
         let topic = self.commit_topic(partition, offset, "");
-        let result = self.call(version, |groups, _| groups.commit(&committing(member, generation, version, false), &[topic]));
+        let result = self.call(version, |groups, _| {
+            groups.commit(&committing(member, generation, version, false), &[topic])
+        });
         result.0.and_then(|codes| if codes[0][0].is_none() { Ok(()) } else { Err(codes[0][0]) })
     }
 
@@ -316,8 +325,10 @@ impl Script {
             let (id, _) = self.topics.by_name("t").unwrap_or_default();
             vec![TopicPartitions::default().with_topic_id(id).with_partitions(owned.clone())]
         });
-        let owned = owned.map(|topics| topics.into_iter().filter(|topic| !topic.partitions.is_empty()).collect());
-        let names = beat.topics.as_ref().map(|topics| topics.iter().map(|topic| TopicName(text(topic))).collect());
+        let owned =
+            owned.map(|topics| topics.into_iter().filter(|topic| !topic.partitions.is_empty()).collect());
+        let names =
+            beat.topics.as_ref().map(|topics| topics.iter().map(|topic| TopicName(text(topic))).collect());
         let request = ConsumerGroupHeartbeatRequest::default()
             .with_group_id(text(GROUP).into())
             .with_member_id(text(&beat.member))
@@ -419,7 +430,10 @@ impl Topics for FakeTopics {
     }
 
     fn by_id(&self, id: Uuid) -> Option<(StrBytes, i32)> {
-        self.by_name.iter().find(|(_, (known, _))| *known == id).map(|(name, (_, count))| (text(name), *count))
+        self.by_name
+            .iter()
+            .find(|(_, (known, _))| *known == id)
+            .map(|(name, (_, count))| (text(name), *count))
     }
 
     fn names(&self) -> Vec<StrBytes> {

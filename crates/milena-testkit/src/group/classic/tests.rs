@@ -48,7 +48,8 @@ fn a_pending_member_that_does_not_come_back_holds_nobody_up_after_its_session() 
 
 #[test]
 fn an_empty_group_waits_for_more_members_and_longer_for_each_but_not_beyond_the_rebalance_timeout() {
-    let mut script = Script::with(|config| config.initial_rebalance_delay = std::time::Duration::from_secs(3));
+    let mut script =
+        Script::with(|config| config.initial_rebalance_delay = std::time::Duration::from_secs(3));
     let joiner = |id: &str| Joiner { rebalance_ms: 7_000, ..Joiner::member(id) };
     let enter = |script: &mut Script| {
         let token = script.join(&Joiner { rebalance_ms: 7_000, ..Joiner::default() });
@@ -279,7 +280,11 @@ fn a_static_member_comes_back_under_a_new_id_without_a_rebalance() {
 
     let token = script.join(&joiner);
     let second = script.joined(token);
-    assert_eq!((second.generation_id, second.skip_assignment), (1, true), "KIP-814: the leader must not assign");
+    assert_eq!(
+        (second.generation_id, second.skip_assignment),
+        (1, true),
+        "KIP-814: the leader must not assign"
+    );
     assert_ne!(second.member_id, first.member_id);
     let token = script.sync_as(&second.member_id, Some("i"), 1, &[]);
     assert_eq!(script.synced(token).assignment, Bytes::from_static(b"x"));

@@ -223,9 +223,7 @@ impl ConsumerGroup {
         {
             return Err(ErrorCode::FENCED_INSTANCE_ID);
         }
-        if member.classic.is_none() {
-            return Err(ErrorCode::UNKNOWN_MEMBER_ID);
-        }
+        // Whichever protocol the member speaks: an administrator may remove it by LeaveGroup.
         Ok(member.id.clone())
     }
 

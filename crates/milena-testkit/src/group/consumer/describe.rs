@@ -8,13 +8,15 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::super::call::Topics;
 use super::heartbeat::by_topic;
-use super::{ConsumerGroup, IdPartition};
+use super::{ConsumerGroup, IdPartition, Target};
 
 impl ConsumerGroup {
     /// Kafka: `ConsumerGroup.asDescribedGroup`.
     pub(crate) fn describe(&self, topics: &dyn Topics) -> DescribedGroup {
         let members = self.members.values().map(|member| {
             let target = self.target_of(member.id.as_str());
+            // What it has been told to give up is still its own.
+            let held: Target = member.assigned.keys().chain(member.revoking.keys()).copied().collect();
             DescribedMember::default()
                 .with_member_id(member.id.clone())
                 .with_instance_id(member.instance.clone())
@@ -23,8 +25,8 @@ impl ConsumerGroup {
                 .with_client_id(StrBytes::from_string(member.client_id.clone()))
                 .with_client_host(StrBytes::from_string(member.client_host.clone()))
                 .with_subscribed_topic_names(member.topics.iter().cloned().map(TopicName).collect())
-                .with_subscribed_topic_regex(member.regex.clone().filter(|regex| !regex.is_empty()))
-                .with_assignment(assignment(member.assigned.keys().copied(), topics))
+                .with_subscribed_topic_regex(Some(member.regex.clone().unwrap_or_default()))
+                .with_assignment(assignment(held.into_iter(), topics))
                 .with_target_assignment(assignment(target.into_iter(), topics))
                 // 0: classic, 1: consumer.
                 .with_member_type(i8::from(member.classic.is_none()))

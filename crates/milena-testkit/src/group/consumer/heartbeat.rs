@@ -72,6 +72,8 @@ impl ConsumerGroup {
         owned: Option<&BTreeSet<IdPartition>>,
     ) -> Result<Member, Refused> {
         match self.members.get(id) {
+            // A member that begins anew has given everything up; that is all it is asked for.
+            Some(member) if joining => Ok(member.clone()),
             Some(member) => {
                 validate_epoch(member, epoch, owned)?;
                 Ok(member.clone())

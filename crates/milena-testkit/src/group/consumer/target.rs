@@ -12,7 +12,7 @@ use super::{ConsumerGroup, Target};
 
 impl ConsumerGroup {
     /// Looks at the subscribed topics again. True if one of them appeared, vanished, was recreated or has more partitions.
-    pub(super) fn refresh_metadata(&mut self, topics: &dyn Topics, topics_version: u64) -> bool {
+    pub(crate) fn refresh_metadata(&mut self, topics: &dyn Topics, topics_version: u64) -> bool {
         let mut metadata: BTreeMap<StrBytes, (Uuid, i32)> = BTreeMap::new();
         for member in self.members.values() {
             for name in self.topic_names(member) {

@@ -70,7 +70,11 @@ fn partitions_are_given_up_before_they_are_given_away() {
     assert_eq!(seen(&beat(&mut script, &Beat::owning("a", 2, &[0, 1, 2, 3]))), (2, Some(vec![0, 1])));
     assert_eq!(seen(&beat(&mut script, &Beat::of("b", 3))), (3, None));
     assert_eq!(script.groups.state("g"), "Reconciling");
-    assert_eq!(seen(&beat(&mut script, &Beat::of("a", 2))), (2, None), "no word about what it has: still not given up");
+    assert_eq!(
+        seen(&beat(&mut script, &Beat::of("a", 2))),
+        (2, None),
+        "no word about what it has: still not given up"
+    );
     assert_eq!(seen(&beat(&mut script, &Beat::owning("a", 2, &[0, 1]))), (3, None));
     assert_eq!(seen(&beat(&mut script, &Beat::of("b", 3))), (3, Some(vec![2, 3])));
     assert_eq!(script.groups.state("g"), "Stable");
@@ -79,9 +83,17 @@ fn partitions_are_given_up_before_they_are_given_away() {
 #[test]
 fn a_target_is_made_at_most_once_in_an_interval() {
     let mut script = Script::with(|config| config.consumer_assignment_interval = Duration::from_secs(1));
-    assert_eq!(seen(&beat(&mut script, &Beat::joining("a"))), (2, Some(vec![0, 1, 2, 3])), "the first is made at once");
+    assert_eq!(
+        seen(&beat(&mut script, &Beat::joining("a"))),
+        (2, Some(vec![0, 1, 2, 3])),
+        "the first is made at once"
+    );
     script.pass(300);
-    assert_eq!(seen(&beat(&mut script, &Beat::joining("b"))), (2, Some(vec![])), "an assignment that is not there yet");
+    assert_eq!(
+        seen(&beat(&mut script, &Beat::joining("b"))),
+        (2, Some(vec![])),
+        "an assignment that is not there yet"
+    );
     assert_eq!(script.groups.state("g"), "Assigning");
     script.pass(699);
     assert_eq!(seen(&beat(&mut script, &Beat::of("b", 2))), (2, None));
@@ -96,8 +108,16 @@ fn a_wrong_epoch_is_fenced_but_the_one_before_with_nothing_strange_is_a_lost_ans
     shared(&mut script);
     assert_eq!(refused(&mut script, &Beat::of("a", 4)), ErrorCode::FENCED_MEMBER_EPOCH);
     assert_eq!(refused(&mut script, &Beat::of("a", 1)), ErrorCode::FENCED_MEMBER_EPOCH);
-    assert_eq!(refused(&mut script, &Beat::of("a", 2)), ErrorCode::FENCED_MEMBER_EPOCH, "it does not say what it has");
-    assert_eq!(refused(&mut script, &Beat::owning("a", 2, &[0, 2])), ErrorCode::FENCED_MEMBER_EPOCH, "2 is b's");
+    assert_eq!(
+        refused(&mut script, &Beat::of("a", 2)),
+        ErrorCode::FENCED_MEMBER_EPOCH,
+        "it does not say what it has"
+    );
+    assert_eq!(
+        refused(&mut script, &Beat::owning("a", 2, &[0, 2])),
+        ErrorCode::FENCED_MEMBER_EPOCH,
+        "2 is b's"
+    );
     assert_eq!(beat(&mut script, &Beat::owning("a", 2, &[0, 1])).member_epoch, 3);
     assert_eq!(refused(&mut script, &Beat::of("c", 3)), ErrorCode::UNKNOWN_MEMBER_ID);
 }
@@ -147,7 +167,11 @@ fn a_static_member_that_is_away_keeps_its_partitions_for_its_return() {
     assert_eq!(refused(&mut script, &of("a", 2)), ErrorCode::FENCED_MEMBER_EPOCH);
     assert_eq!(script.commit("a", -2, 5), Ok(()));
     assert_eq!(script.commit("a", 2, 5), Err(ErrorCode::STALE_MEMBER_EPOCH));
-    assert_eq!(seen(&beat(&mut script, &joining("b"))), (2, Some(vec![0, 1, 2, 3])), "no new epoch, so no rebalance");
+    assert_eq!(
+        seen(&beat(&mut script, &joining("b"))),
+        (2, Some(vec![0, 1, 2, 3])),
+        "no new epoch, so no rebalance"
+    );
     assert_eq!(refused(&mut script, &of("a", 2)), ErrorCode::FENCED_INSTANCE_ID);
     assert_eq!(refused(&mut script, &Beat::of("a", 2)), ErrorCode::UNKNOWN_MEMBER_ID);
     let stranger = Beat { instance: Some("other"), ..Beat::of("b", 2) };
@@ -177,7 +201,11 @@ fn a_regular_expression_is_resolved_after_the_heartbeat_that_brings_it() {
     let topics = answer.assignment.map(|assignment| assignment.topic_partitions.len());
     assert_eq!(topics, Some(2), "t and tea, not coffee");
     assert_eq!(refused(&mut script, &joining("b", "t[")), ErrorCode::INVALID_REGULAR_EXPRESSION);
-    assert_eq!(beat(&mut script, &joining("c", "t.*")).member_epoch, 3, "resolved already: it counts at once");
+    assert_eq!(
+        beat(&mut script, &joining("c", "t.*")).member_epoch,
+        3,
+        "resolved already: it counts at once"
+    );
 }
 
 #[test]
@@ -291,7 +319,29 @@ fn a_living_classic_group_becomes_a_consumer_group_and_its_members_stay() {
     assert_eq!(joined.protocol_name, Some(text("range")));
     let token = script.sync(&classic, generation + 1, &[]);
     assert!(!script.synced(token).assignment.is_empty());
+    // KIP-1251, for classic members too: nothing was assigned to it then, so nothing can be committed with that generation.
     assert_eq!(script.commit(&classic, generation, 6), Err(ErrorCode::ILLEGAL_GENERATION));
+}
+
+#[test]
+fn who_begins_anew_has_given_everything_up() {
+    let mut script = Script::new();
+    beat(&mut script, &Beat::joining("a"));
+    beat(&mut script, &Beat::joining("b"));
+    beat(&mut script, &Beat::owning("a", 2, &[0, 1, 2, 3]));
+    assert_eq!(seen(&beat(&mut script, &Beat::joining("a"))), (3, Some(vec![0, 1])));
+    assert_eq!(partitions(&beat(&mut script, &Beat::of("b", 3))), Some(vec![2, 3]));
+}
+
+#[test]
+fn a_member_of_either_protocol_can_be_removed_by_leave_group() {
+    let mut script = Script::new();
+    shared(&mut script);
+    let answer = script.leave(&[("a", None), ("ghost", None)]);
+    let codes: Vec<ErrorCode> = answer.members.iter().map(|member| ErrorCode(member.error_code)).collect();
+    assert_eq!(codes, [ErrorCode::NONE, ErrorCode::UNKNOWN_MEMBER_ID]);
+    assert_eq!(refused(&mut script, &Beat::of("a", 3)), ErrorCode::UNKNOWN_MEMBER_ID);
+    assert_eq!(partitions(&beat(&mut script, &Beat::of("b", 3))), Some(vec![0, 1, 2, 3]));
 }
 
 #[test]
@@ -352,6 +402,7 @@ fn a_description_tells_current_and_target_assignments() {
     let mut script = Script::new();
     beat(&mut script, &Beat::joining("a"));
     beat(&mut script, &Beat::joining("b"));
+    beat(&mut script, &Beat::of("a", 2));
     let described = script.groups.describe_consumer(&text("g"), &script.topics);
     assert_eq!((described.group_epoch, described.assignment_epoch), (3, 3));
     assert_eq!(described.assignor_name, text("uniform"));
@@ -365,7 +416,7 @@ fn a_description_tells_current_and_target_assignments() {
             (count(&member.assignment), count(&member.target_assignment))
         })
         .collect();
-    assert_eq!(counts, [(4, 2), (0, 2)]);
+    assert_eq!(counts, [(4, 2), (0, 2)], "what a is told to give up is still its own");
     let missing = script.groups.describe(&text("g"), 6);
     assert_eq!(ErrorCode(missing.error_code), ErrorCode::GROUP_ID_NOT_FOUND, "no classic group");
 }

@@ -49,14 +49,11 @@ impl ConsumerGroup {
         if commit.generation == member.epoch {
             return Ok(None);
         }
-        if member.classic.is_some() {
-            return Err(ErrorCode::ILLEGAL_GENERATION);
-        }
-        // KIP-1251: an older epoch is good for what the member already had then.
+        // KIP-1251: an older epoch is good for what the member already had then; a classic member's generation, too.
         if assignment_epochs && commit.generation < member.epoch {
             return Ok(Some(member));
         }
-        Err(ErrorCode::STALE_MEMBER_EPOCH)
+        Err(stale(member))
     }
 
     /// KIP-1251: whether the member had the partition at the epoch that it names.
@@ -69,26 +66,26 @@ impl ConsumerGroup {
         let since = member.assigned.get(&key).or_else(|| member.revoking.get(&key));
         match since {
             Some(since) if epoch >= *since => Ok(()),
-            _ => Err(ErrorCode::STALE_MEMBER_EPOCH),
+            _ => Err(stale(member)),
         }
     }
 
     /// Kafka: `ConsumerGroup.validateOffsetFetch`. Not softened by KIP-1251.
     pub(crate) fn validate_fetch(&self, member_id: Option<&str>, epoch: i32) -> Result<(), ErrorCode> {
         let Some(id) = member_id else {
-            return if epoch < 0 { Ok(()) } else { Err(ErrorCode::UNKNOWN_MEMBER_ID) };
+            // An epoch without a member is a NullPointerException of Java's, and reaches the client as this.
+            return if epoch < 0 { Ok(()) } else { Err(ErrorCode::UNKNOWN_SERVER_ERROR) };
         };
         let member = self
             .members
             .values()
             .find(|member| member.id.as_str() == id)
             .ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
-        if member.epoch == epoch {
-            Ok(())
-        } else if member.classic.is_some() {
-            Err(ErrorCode::ILLEGAL_GENERATION)
-        } else {
-            Err(ErrorCode::STALE_MEMBER_EPOCH)
-        }
+        if member.epoch == epoch { Ok(()) } else { Err(stale(member)) }
     }
+}
+
+/// The word for an epoch that does not fit, in the member's own protocol.
+fn stale(member: &Member) -> ErrorCode {
+    if member.classic.is_some() { ErrorCode::ILLEGAL_GENERATION } else { ErrorCode::STALE_MEMBER_EPOCH }
 }

@@ -156,7 +156,10 @@ fn a_transactional_commit_checks_the_member_only_where_one_is_named() {
     let (member, generation) = script.alone();
     assert_eq!(script.commit_transactional("", -1, 7, 1), Ok(()));
     assert_eq!(script.commit_transactional(&member, generation, 7, 1), Ok(()));
-    assert_eq!(script.commit_transactional(&member, generation + 1, 7, 1), Err(ErrorCode::ILLEGAL_GENERATION));
+    assert_eq!(
+        script.commit_transactional(&member, generation + 1, 7, 1),
+        Err(ErrorCode::ILLEGAL_GENERATION)
+    );
     let mut script = Script::new();
     script.beat(&Beat::joining("a")).expect("a joins");
     assert_eq!(script.commit_transactional("", -1, 7, 1), Ok(()));

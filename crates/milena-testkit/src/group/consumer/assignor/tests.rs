@@ -29,7 +29,8 @@ fn of(assigned: &BTreeMap<StrBytes, super::super::Target>, id: &str) -> Vec<(Uui
 
 #[test]
 fn uniform_gives_everybody_the_same_number_and_moves_as_little_as_that_takes() {
-    let members = [candidate("a", &[T], &[(T, 0), (T, 1), (T, 2), (T, 3), (T, 4)]), candidate("b", &[T], &[])];
+    let members =
+        [candidate("a", &[T], &[(T, 0), (T, 1), (T, 2), (T, 3), (T, 4)]), candidate("b", &[T], &[])];
     let assigned = uniform(&members, &sizes(&[(T, 5)]));
     assert_eq!(of(&assigned, "a"), [(T, 0), (T, 1), (T, 2)]);
     assert_eq!(of(&assigned, "b"), [(T, 3), (T, 4)]);
