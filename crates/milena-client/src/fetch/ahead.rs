@@ -414,7 +414,8 @@ impl Runs {
     }
 
     /// The chunk is not going to be read for now: it takes no room from those that are.
-    pub(crate) fn set_aside(&self) {
+    pub(crate) fn set_aside(&mut self) {
+        drop(self.open.as_mut().and_then(|open| open.window.take()));
         for run in &self.runs {
             let window = match &mut *run.lock() {
                 RunState::Done(done) => done.window.take(),

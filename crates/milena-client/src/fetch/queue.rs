@@ -154,7 +154,7 @@ impl Queue {
         }
         if self.may_deliver() {
             let mut at = 0;
-            while let Some(chunk) = state.chunks.get(at) {
+            while let Some(chunk) = state.chunks.get_mut(at) {
                 if chunk.lease.stamp().may_deliver() && chunk.lease.is_held() {
                     chunk.runs.set_aside();
                     at += 1;
