@@ -9,12 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use client::Event;
+use client::config::{ClientConfig, FetchConfig};
+use client::consumer::{Consumer, Subscription};
+use client::{Client, Event, MoveCause, Reset, Start, TopicPartition};
 use milena_tests::fixture::kafka::{Kafka, Options};
 use milena_tests::fixture::member::Member;
-use milena_tests::fixture::produce::produce;
+use milena_tests::fixture::produce::{produce, produce_sized};
 use milena_tests::fixture::proxied;
 use milena_tests::fixture::proxy::{Exchange, Fate, Proxies, RequestFrame, Verdict};
+use records::Compression;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Level, Metadata, Subscriber};
@@ -213,6 +216,46 @@ async fn what_happens_is_traced(kafka: &Kafka) {
     assert!(traces.said(group, "connected").iter().all(|event| event.spans[0].name == "connection"));
 }
 
+/// Retention is faster than a slow reader. What was fetched before is handed out all the same, and the gap begins behind it.
+async fn a_gap_is_come_to_and_not_jumped_to(kafka: &Kafka) {
+    let topic = "lagging";
+    kafka.create_topic(topic, 1, 1, &[]).expect("the topic is created");
+    produce_sized(kafka, topic, 0, 400, 20, 1000, Compression::None);
+    let config = ClientConfig::bootstrap(&kafka.bootstrap()).and_then(|config| config.build());
+    let client = Client::connect(config.expect("a configuration")).await.expect("the cluster answers");
+    let small = FetchConfig::builder().budget_bytes(200_000).max_bytes(30_000).max_partition_bytes(30_000);
+    let partition = TopicPartition::new(topic, 0);
+    let partitions = Subscription::Partitions(vec![(partition.clone(), Start::Earliest)]);
+    let fetch = small.build().expect("a configuration");
+    let mut consumer =
+        Consumer::start(&client, &fetch, None, partitions, Reset::Earliest).await.expect("it starts");
+    let mut events = consumer.control().events();
+    let mut read = Vec::new();
+    let mut read_on = async |read: &mut Vec<i64>| {
+        let batch = tokio::time::timeout(LIMIT, consumer.next()).await.expect("a batch in time");
+        let batch = batch.expect("not the end").expect("no error");
+        read.extend(batch.records().map(|record| record.expect("a record").offset()));
+    };
+    read_on(&mut read).await;
+    kafka.delete_records(topic, 0, 390).expect("the records are deleted");
+    while read.last() != Some(&399) {
+        read_on(&mut read).await;
+        // A slow reader: fetches, and their answers, are faster.
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    let gap = read.iter().take_while(|offset| **offset < 390).count() as i64;
+    assert!(gap < 390, "the records were not deleted in time");
+    assert_eq!(read, (0..gap).chain(390..400).collect::<Vec<i64>>());
+    let mut moves = Vec::new();
+    while let Some(event) = events.try_next() {
+        if let Event::Moved { cause, from, to, lost, .. } = event {
+            moves.push((cause, from, to, lost));
+        }
+    }
+    moves.retain(|(cause, ..)| !cause.is_start());
+    assert_eq!(moves, [(MoveCause::OutOfRangeBelow, Some(gap), 390, Some(gap..390))]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn troubles_are_borne_and_told() {
     tracing::subscriber::set_global_default(Recorder).expect("the first one");
@@ -231,6 +274,7 @@ async fn troubles_are_borne_and_told() {
         a_drain_says_what_it_waited_for(&kafka),
         a_dead_coordinator_is_no_flood(&kafka),
         what_happens_is_traced(&kafka),
+        a_gap_is_come_to_and_not_jumped_to(&kafka),
     );
 }
 

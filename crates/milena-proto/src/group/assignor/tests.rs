@@ -86,6 +86,31 @@ fn hard_cases_are_javas() {
     assert_eq!(compared.count(), 19);
 }
 
+/// To be near is no reason to have two more than somebody else.
+#[test]
+fn balance_goes_before_racks() {
+    let member = |(member_id, rack): (&str, &str)| Member {
+        member_id: member_id.to_owned(),
+        group_instance_id: None,
+        subscription: Subscription {
+            topics: vec!["t".into()],
+            rack: Some(rack.to_owned()),
+            ..Subscription::default()
+        },
+    };
+    let members: Vec<Member> =
+        [("a", "r1"), ("b", "r1"), ("c", "r2"), ("d", "r2")].into_iter().map(member).collect();
+    let counts = BTreeMap::from([("t".into(), 5)]);
+    let racks = ["r1", "r1", "r1", "r1", "r2"].map(|rack| BTreeSet::from([rack.to_owned()]));
+    let racks = PartitionRacks::from([("t".into(), racks.to_vec())]);
+    for kind in [AssignorKind::Range, AssignorKind::Sticky, AssignorKind::CooperativeSticky] {
+        let assigned = kind.assign(&counts, &racks, &members);
+        let numbers: Vec<usize> = assigned.values().map(Vec::len).collect();
+        assert_eq!(numbers, [2, 1, 1, 1], "{kind}: {assigned:?}");
+        assert!(assigned["c"].contains(&TopicPartition::new("t", 4)), "{kind}: {assigned:?}");
+    }
+}
+
 fn subscription() -> impl Strategy<Value = Subscription> {
     let topic = || prop::sample::select(vec!["a", "b", "c", "d"]).prop_map(TopicName::from);
     let partition = (topic(), -1..9i32).prop_map(|(topic, partition)| TopicPartition::new(topic, partition));
