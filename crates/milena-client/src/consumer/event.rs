@@ -165,7 +165,8 @@ impl fmt::Display for Event {
                 Ok(())
             }
             Self::Revoking { partitions, drain } => {
-                write!(f, "giving up {}, waiting {drain:?} at most for acknowledgements", Listed(partitions))
+                let partitions = Listed(partitions);
+                write!(f, "giving up {partitions}, waiting {drain:.1?} at most for acknowledgements")
             }
             Self::Revoked { partitions, drained: Ok(()) } => {
                 write!(f, "gave up {}, all committed", Listed(partitions))
