@@ -27,7 +27,7 @@
 //!
 //! # Tracing
 //!
-//! What happens is told by [`tracing`](https://docs.rs/tracing), under targets that begin with `milena::`. There is nothing for
+//! What happens is told by `tracing`, under targets that begin with `milena::`. There is nothing for
 //! each record and nothing for each fetch: a reader that nobody listens to pays nothing for it.
 //!
 //! | span | target, level | fields | for |
@@ -64,6 +64,7 @@ mod metadata;
 mod net;
 mod offsets;
 mod producer;
+mod seeds;
 
 pub use admin::{
     BrokerDescription, ClusterDescription, CommittedOffset, GroupDescription, GroupListing,
