@@ -17,6 +17,7 @@ use crate::config::ClientConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Metadata;
 use crate::net::{Connect, Dialer, Lane, Link, Tcp, Traffic};
+use crate::seeds::Seeds;
 
 /// A client of one Kafka cluster. Clones share it; its connections end with the last of them.
 #[derive(Clone)]
@@ -26,6 +27,7 @@ pub(crate) struct Inner {
     pub(crate) config: ClientConfig,
     pub(crate) dialer: Dialer,
     pub(crate) metadata: Metadata,
+    pub(crate) seeds: Seeds,
     lanes: Mutex<BTreeMap<LaneKey, Arc<tokio::sync::Mutex<LaneSlot>>>>,
     /// Connections that are being opened before somebody asks for them.
     ahead: Mutex<BTreeMap<BrokerId, OpenedAhead>>,
@@ -108,9 +110,10 @@ impl Client {
             pool: BufferPool::default(),
             traffic: Arc::new(Traffic::default()),
         };
-        let metadata = Metadata::new(&config);
-        let inner =
-            Arc::new(Inner { config, dialer, metadata, lanes: Mutex::default(), ahead: Mutex::default() });
+        let seeds = Seeds::new(&config);
+        let metadata = Metadata::new(&config, seeds.draw());
+        let (lanes, ahead) = (Mutex::default(), Mutex::default());
+        let inner = Arc::new(Inner { config, dialer, metadata, seeds, lanes, ahead });
         Metadata::spawn(&inner);
         let client = Self(inner);
         let servers = client.config().bootstrap_servers().len();
@@ -242,8 +245,13 @@ impl Client {
         }
     }
 
+    /// A seed for jitter.
+    pub(crate) fn seed(&self) -> u64 {
+        self.0.seeds.draw()
+    }
+
     pub(crate) fn backoff(&self) -> Backoff {
-        Backoff::new(self.config().retry_backoff(), self.config().retry_backoff_max(), seed())
+        Backoff::new(self.config().retry_backoff(), self.config().retry_backoff_max(), self.seed())
     }
 }
 
@@ -349,8 +357,9 @@ impl Inner {
     }
 
     fn new_slot(&self) -> Arc<tokio::sync::Mutex<LaneSlot>> {
+        let seed = self.seeds.draw();
         let backoff =
-            Backoff::new(self.config.reconnect_backoff(), self.config.reconnect_backoff_max(), seed());
+            Backoff::new(self.config.reconnect_backoff(), self.config.reconnect_backoff_max(), seed);
         Arc::new(tokio::sync::Mutex::new(LaneSlot { lane: None, backoff, refused: None }))
     }
 }
@@ -361,12 +370,6 @@ const FRESH: Duration = Duration::from_secs(30);
 fn port(port: i32) -> Result<u16> {
     u16::try_from(port)
         .map_err(|_| Error::new(ErrorKind::Malformed).message(format!("a broker advertises port {port}")))
-}
-
-/// A seed for jitter: it need not be secret, only different from the neighbour's.
-pub(crate) fn seed() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
 /// How long is left until then, for a timeout; never zero, so that a late caller gets a timeout and not a panic.

@@ -14,7 +14,7 @@ use proto::wire::{ErrorCode, LeaderIdAndEpoch, MetadataRequest, MetadataResponse
 use tokio::sync::{Notify, watch};
 use tracing::Instrument;
 
-use crate::client::{Inner, Purpose, seed};
+use crate::client::{Inner, Purpose};
 use crate::clock;
 use crate::config::ClientConfig;
 use crate::error::{Error, ErrorKind, Result};
@@ -56,13 +56,13 @@ struct State {
 pub(crate) struct Interest(u64);
 
 impl Metadata {
-    pub(crate) fn new(config: &ClientConfig) -> Self {
+    pub(crate) fn new(config: &ClientConfig, seed: u64) -> Self {
         let settings = RefreshSettings {
             max_age: config.metadata_max_age(),
             retry_backoff: config.retry_backoff(),
             retry_backoff_max: config.retry_backoff_max(),
             bootstrap_servers: config.bootstrap_servers().len(),
-            seed: seed(),
+            seed,
         };
         let state = State {
             view: ClusterView::new(),
@@ -363,7 +363,9 @@ async fn run(client: Weak<Inner>) {
         // The task must not keep the client alive while it sleeps, so it wakes now and then to look.
         let look = clock::now() + Duration::from_secs(1);
         let wake = wake.map_or(look, |wake| wake.min(look));
+        // In order, not in a random one, here and wherever else it does not matter: a simulation must repeat.
         tokio::select! {
+            biased;
             () = inner.metadata.wanted.notified() => {}
             () = clock::until(Some(wake)) => {}
         }
@@ -431,7 +433,7 @@ mod tests {
 
     fn racks_after(answers: &[MetadataResponse]) -> Vec<Vec<String>> {
         let config = ClientConfig::bootstrap("localhost:9").unwrap().build().unwrap();
-        let metadata = Metadata::new(&config);
+        let metadata = Metadata::new(&config, 1);
         let topics = BTreeSet::from([TopicName::from("orders")]);
         let interest = metadata.interest();
         for answer in answers {

@@ -27,6 +27,7 @@ pub struct ClientConfig {
     send_buffer_bytes: Option<usize>,
     max_frame_bytes: usize,
     security_protocol: SecurityProtocol,
+    seed: Option<u64>,
 }
 
 impl ClientConfig {
@@ -126,6 +127,11 @@ impl ClientConfig {
         self.max_frame_bytes
     }
 
+    /// See [`ClientConfigBuilder::seed`]; `None`: different ones in each run.
+    pub fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
     /// How connections are protected: not at all, in this version.
     pub fn security_protocol(&self) -> SecurityProtocol {
         self.security_protocol
@@ -198,6 +204,7 @@ pub struct ClientConfigBuilder {
     send_buffer_bytes: Option<usize>,
     max_frame_bytes: usize,
     security_protocol: SecurityProtocol,
+    seed: Option<u64>,
 }
 
 impl ClientConfigBuilder {
@@ -334,6 +341,15 @@ impl ClientConfigBuilder {
         self
     }
 
+    /// What is left to chance comes from this: jitter of retries, above all (`milena.seed`).
+    ///
+    /// Default `None`: different in each run, so that many clients do not retry in step. A seed is for tests that must
+    /// repeat.
+    pub fn seed(mut self, seed: impl Into<Option<u64>>) -> Self {
+        self.seed = seed.into();
+        self
+    }
+
     /// Checks bounds and contradictions.
     ///
     /// # Errors
@@ -381,6 +397,7 @@ impl ClientConfigBuilder {
             send_buffer_bytes: self.send_buffer_bytes.map(|bytes| SEND_BUFFER.check(bytes)).transpose()?,
             max_frame_bytes: MAX_FRAME.check(self.max_frame_bytes)?,
             security_protocol: self.security_protocol,
+            seed: self.seed,
             bootstrap_servers: self.bootstrap_servers,
         })
     }
@@ -398,6 +415,7 @@ impl ClientConfigBuilder {
             }
             "metadata.recovery.strategy" => self.rebootstrap = rebootstrap(raw)?,
             "milena.max.frame.bytes" => self.max_frame_bytes = MAX_FRAME.parse(raw)?,
+            "milena.seed" => self.seed = Some(SEED.parse(raw)?),
             "receive.buffer.bytes" => self.receive_buffer_bytes = buffer(&RECEIVE_BUFFER, raw)?,
             "reconnect.backoff.max.ms" => {
                 self.reconnect_backoff_max = Some(RECONNECT_BACKOFF_MAX.parse(raw)?)
@@ -440,6 +458,7 @@ impl Default for ClientConfigBuilder {
             send_buffer_bytes: None,
             max_frame_bytes: defaults::MAX_FRAME_BYTES,
             security_protocol: SecurityProtocol::default(),
+            seed: None,
         }
     }
 }
@@ -492,6 +511,7 @@ const REBOOTSTRAP_TRIGGER: Millis = Millis::at_least("metadata.recovery.rebootst
 const MAX_IDLE: Millis = Millis::at_least("connections.max.idle.ms", 0);
 const RECEIVE_BUFFER: Number = Number::new("receive.buffer.bytes", -1, INT32_MAX);
 const SEND_BUFFER: Number = Number::new("send.buffer.bytes", -1, INT32_MAX);
+const SEED: Number = Number::new("milena.seed", 0, u64::MAX as i128);
 const MAX_FRAME: Number = Number::new("milena.max.frame.bytes", 1 << 16, INT32_MAX);
 
 #[cfg(test)]

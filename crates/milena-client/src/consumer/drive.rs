@@ -163,6 +163,8 @@ impl Drive {
             }
             let wake = self.wake();
             let input = tokio::select! {
+                // Whatever it was, `step` looks at all machines and at the time: nothing starves below a busy arm.
+                biased;
                 Some(outcome) = self.calls.next(), if !self.calls.is_empty() => Input::Outcome(outcome),
                 // At its end the channel would be ready for ever, and this would spin until the group is left.
                 command = self.parts.commands.recv(), if !self.forsaken => Input::Command(command),

@@ -27,7 +27,7 @@ use proto::types::{AssignmentEpoch, Generation, TopicId, TopicPartition};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::budget::Budget;
-use crate::client::{Client, seed};
+use crate::client::Client;
 use crate::clock;
 use crate::config::{Assignor, FetchConfig, GroupConfig};
 use crate::consumer::drive::{Command, Drive, Parts};
@@ -139,7 +139,7 @@ impl Consumer {
         let now = clock::now();
         let membership = match (subscription, group) {
             (Subscription::Topics(_), Some(group)) => {
-                let mut membership = Membership::new(group_settings(client, fetch, group), seed());
+                let mut membership = Membership::new(group_settings(client, fetch, group), client.seed());
                 membership.handle_subscription(now, topics);
                 Some(membership)
             }
@@ -159,7 +159,7 @@ impl Consumer {
             settings.retry_backoff = client.config().retry_backoff();
             settings.retry_backoff_max = client.config().retry_backoff_max();
             settings.standalone = membership.is_none();
-            Committer::new(settings, seed())
+            Committer::new(settings, client.seed())
         });
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let parts = Parts {

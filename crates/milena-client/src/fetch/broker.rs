@@ -10,7 +10,6 @@ use proto::types::BrokerId;
 use proto::wire::{FetchRequest, FetchResponse, Request};
 
 use crate::budget::Credit;
-use crate::client::seed;
 use crate::clock;
 use crate::consumer::Event;
 use crate::error::{Error, ErrorKind, Result};
@@ -21,7 +20,7 @@ use crate::net::{Link, decode};
 /// Fetches from one broker until the fetcher is closed.
 pub(super) async fn run(shared: Arc<Shared>, broker: BrokerId) {
     let config = shared.client.config();
-    let backoff = Backoff::new(config.retry_backoff(), config.retry_backoff_max(), seed());
+    let backoff = Backoff::new(config.retry_backoff(), config.retry_backoff_max(), shared.client.seed());
     let mut task =
         Task { shared, broker, link: None, session: Session::new(), backoff, turn: 0, not_before: None };
     while !task.shared.is_closed() {
@@ -59,6 +58,7 @@ impl Task {
             Next::Fetch { request, credit } => self.fetch(request, credit).await,
             Next::Wait { until } => {
                 tokio::select! {
+                    biased;
                     _ = changes.changed() => {}
                     () = returned => {}
                     () = clock::until(until) => {}

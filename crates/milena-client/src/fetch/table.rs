@@ -18,7 +18,6 @@ use proto::types::{
 use proto::wire::EpochEndOffset;
 use tokio::sync::Notify;
 
-use crate::client::seed;
 use crate::clock;
 use crate::config::{ClientConfig, FetchConfig};
 use crate::consumer::{Event, PartitionStatus};
@@ -26,6 +25,7 @@ use crate::error::{Error, ErrorKind};
 use crate::fetch::{Asked, LogEnds};
 use crate::lease::Lease;
 use crate::offsets::{CommittedOffset, OffsetsOf};
+use crate::seeds::Seeds;
 
 pub(super) struct Table {
     assignments: Assignments,
@@ -36,6 +36,7 @@ pub(super) struct Table {
     brokers: BTreeSet<BrokerId>,
     reset: Reset,
     retry_backoff: (Duration, Duration),
+    seeds: Seeds,
     progress: Arc<Notify>,
     ended: Vec<Stamp>,
     events: Vec<Event>,
@@ -91,6 +92,7 @@ impl Table {
             brokers: BTreeSet::new(),
             reset: fetch.offset_reset().into(),
             retry_backoff: (client.retry_backoff(), client.retry_backoff_max()),
+            seeds: Seeds::new(client),
             progress,
             ended: Vec::new(),
             events: Vec::new(),
@@ -113,7 +115,7 @@ impl Table {
 
     fn backoff(&self) -> Backoff {
         let (base, max) = self.retry_backoff;
-        Backoff::new(base, max, seed())
+        Backoff::new(base, max, self.seeds.draw())
     }
 
     /// A new epoch of a partition: a new lease, a new position, nothing kept of the old ones.

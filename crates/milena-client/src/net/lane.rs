@@ -206,6 +206,8 @@ impl Task {
             };
             incoming.reserve(READ_AHEAD);
             tokio::select! {
+                // No arm starves the ones below it: calls are bounded, what is written runs out, and while answers come none is late.
+                biased;
                 call = calls.recv(), if may_send && waiting.len() < IN_FLIGHT_MAX => {
                     let Some(call) = call else { return Ok(()) };
                     enqueue(&mut link.machine, pause, waiting, &mut out, call);

@@ -131,13 +131,15 @@ impl Drive {
             let wake = self.accumulator.poll_timeout();
             let wake = wake.map_or(self.forget_at, |wake| wake.min(self.forget_at));
             tokio::select! {
+                // Answers first: there are only so many, and records may come without end.
+                biased;
+                Some(answer) = self.calls.next() => self.take_answer(answer),
                 count = inbox.recv_many(&mut commands, COMMANDS_AT_ONCE), if open => {
                     open = count > 0;
                     for command in commands.drain(..) {
                         self.handle(command, &mut inbox);
                     }
                 }
-                Some(answer) = self.calls.next() => self.take_answer(answer),
                 _ = changes.changed() => {}
                 () = self.pressure.wake.notified() => {}
                 () = clock::until(Some(wake)) => self.forget_idle_topics(),

@@ -51,7 +51,7 @@ use records::NewRecord;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::admin::Wanted;
-use crate::client::{Client, left_until, seed};
+use crate::client::{Client, left_until};
 use crate::clock;
 use crate::config::{Acks, Compression, ProducerConfig};
 use crate::error::{Error, ErrorKind, Result};
@@ -272,7 +272,7 @@ fn settings(client: &Client, config: &ProducerConfig) -> ProduceSettings {
         max_in_flight: config.max_in_flight(),
         retry_backoff: client.config().retry_backoff(),
         retry_backoff_max: client.config().retry_backoff_max(),
-        seed: seed(),
+        seed: client.seed(),
     }
 }
 

@@ -214,6 +214,7 @@ const OURS: &[Known] = &[
     used("milena.leave.on.close", CONSUMER),
     used("milena.max.decompressed.batch.bytes", CONSUMER),
     used("milena.max.frame.bytes", ALL),
+    used("milena.seed", ALL),
 ];
 
 const fn used(name: &'static str, roles: &'static [Role]) -> Known {
