@@ -1,11 +1,12 @@
 //! How a source is described.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use client::config::{Assignor, ConsumerConfig, FetchConfig, GroupConfig, IsolationLevel, Properties};
 use client::consumer::{Consumer, Subscription};
-use client::{Client, Error, OffsetSpec, Reset, Result, Start, TopicPartition};
+use client::{Client, Connect, Error, OffsetSpec, Reset, Result, Start, TopicPartition};
 
 use crate::source::Source;
 use crate::until::{Ends, Until};
@@ -18,6 +19,7 @@ use crate::until::{Ends, Until};
 pub struct SourceBuilder {
     properties: BTreeMap<String, String>,
     config: Option<ConsumerConfig>,
+    connect: Option<Arc<dyn Connect>>,
     topics: Vec<String>,
     partitions: Vec<(String, i32)>,
     start: Option<Start>,
@@ -30,6 +32,7 @@ impl SourceBuilder {
         Self {
             properties,
             config: None,
+            connect: None,
             topics: Vec::new(),
             partitions: Vec::new(),
             start: None,
@@ -46,6 +49,12 @@ impl SourceBuilder {
     /// Uses this configuration in place of all properties.
     pub fn config(mut self, config: ConsumerConfig) -> Self {
         self.config = Some(config);
+        self
+    }
+
+    /// Reaches brokers over byte streams that `connect` opens, in place of TCP: an in-memory cluster, say.
+    pub fn connect_over(mut self, connect: Arc<dyn Connect>) -> Self {
+        self.connect = Some(connect);
         self
     }
 
@@ -122,7 +131,10 @@ impl SourceBuilder {
             None => Properties::from_pairs(self.properties)?.into_consumer()?,
         };
         let (client, fetch, group) = config.into_parts();
-        let client = Client::connect(client).await?;
+        let client = match self.connect {
+            Some(connect) => Client::connect_over(client, connect).await?,
+            None => Client::connect(client).await?,
+        };
         let reset = Reset::from(fetch.offset_reset());
         let subscription = match (self.topics.is_empty(), self.partitions.is_empty()) {
             (false, true) => Subscription::to(self.topics.iter().map(String::as_str)),
