@@ -21,7 +21,9 @@ where
     let Some((conn, answers)) = shared.connect(broker, &host) else { return };
     let (reader, writer) = tokio::io::split(stream);
     let room = Semaphore::new(REQUESTS_READ_AHEAD);
+    // In order, here and in `shared.rs`: what happens must not depend on Tokio's dice.
     tokio::select! {
+        biased;
         _ = read(&shared, conn, reader, &room) => {}
         _ = write(answers, writer, &room) => {}
     }

@@ -126,6 +126,7 @@ async fn wait(shared: &Arc<Shared>, at: Option<Instant>) {
     match at {
         Some(at) => {
             tokio::select! {
+                biased;
                 () = tokio::time::sleep_until(at) => {}
                 () = woken => {}
             }
