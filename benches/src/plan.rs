@@ -38,7 +38,7 @@ impl Plan {
             servers: vec![Kind::Limit, Kind::Kafka],
             cases: CASES.to_vec(),
             scenarios: SCENARIOS.to_vec(),
-            readers: Reader::default(),
+            readers: Reader::usual(),
             passes: 5,
             is_quick: false,
         };

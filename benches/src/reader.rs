@@ -25,10 +25,12 @@ pub struct Reader {
 /// What a client can do.
 #[derive(Debug, Clone, Copy)]
 pub struct Can {
-    /// Join a group by a protocol that every broker here speaks.
+    /// Join a group, by whichever protocol.
     pub join: bool,
     /// Read from several brokers.
     pub many_brokers: bool,
+    /// Hand over a message as it comes, without waiting for more.
+    pub one_by_one: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +47,7 @@ enum Program {
     Go,
 }
 
-const ALL: Can = Can { join: true, many_brokers: true };
+const ALL: Can = Can { join: true, many_brokers: true, one_by_one: true };
 
 const fn ours(name: &'static str, args: &'static [&'static str]) -> Reader {
     let program = Program::Ours("milena-batches", args);
@@ -67,24 +69,20 @@ pub const READERS: [Reader; 16] = [
     ours("milena batches", &[]),
     ours("milena records", &["--records"]),
     Reader {
-        can: Can { join: false, many_brokers: false },
+        can: Can { join: false, many_brokers: false, one_by_one: true },
         program: Program::Ours("bound", &[]),
         ..ours("bound (one thread, one connection)", &[])
     },
-    Reader {
-        can: Can { join: false, many_brokers: true },
-        ..cargo("rskafka", "rskafka", "read-rskafka", &[])
-    },
+    Reader { can: Can { join: false, ..ALL }, ..cargo("rskafka", "rskafka", "read-rskafka", &[]) },
     cargo("krafka tuned + jemalloc", "krafka", "read-krafka-jemalloc", &["tuned"]),
     Reader { is_slow: true, ..cargo("krafka default", "krafka", "read-krafka", &["default"]) },
     Reader { program: Program::Go, ..ours("franz-go gogc=400", &[]) },
     Reader { program: Program::Java, ..ours("java", &[]) },
-    cargo("librdkafka batch + jemalloc", "rdkafka", "read-rdkafka-jemalloc", &["batch"]),
-    // Joins by KIP-848 alone.
     Reader {
-        can: Can { join: false, many_brokers: true },
-        ..cargo("confluent-kafka (Rust)", "confluent", "read-confluent", &[])
+        can: Can { one_by_one: false, ..ALL },
+        ..cargo("librdkafka batch + jemalloc", "rdkafka", "read-rdkafka-jemalloc", &["batch"])
     },
+    cargo("confluent-kafka (Rust)", "confluent", "read-confluent", &[]),
     cargo("rdkafka StreamConsumer", "rdkafka", "read-rdkafka", &["auto"]),
     Reader {
         is_default: false,
@@ -94,7 +92,11 @@ pub const READERS: [Reader; 16] = [
         is_default: false,
         ..cargo("rdkafka StreamConsumer, store_offset", "rdkafka", "read-rdkafka", &["store"])
     },
-    Reader { is_default: false, ..cargo("librdkafka batch", "rdkafka", "read-rdkafka", &["batch"]) },
+    Reader {
+        is_default: false,
+        can: Can { one_by_one: false, ..ALL },
+        ..cargo("librdkafka batch", "rdkafka", "read-rdkafka", &["batch"])
+    },
     Reader { is_default: false, ..cargo("krafka tuned", "krafka", "read-krafka", &["tuned"]) },
     Reader { is_default: false, ..ours("milena batches, one thread", &["--one-thread"]) },
 ];
@@ -119,7 +121,7 @@ impl Reader {
 
     /// Those that take part if nobody is named.
     #[must_use]
-    pub fn default() -> Vec<Reader> {
+    pub fn usual() -> Vec<Reader> {
         READERS.into_iter().filter(|reader| reader.is_default).collect()
     }
 

@@ -1,7 +1,8 @@
 //! One run of one reader.
 
-use std::fs;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use serde_json::{Value, json};
 use xtask::{Error, Result};
@@ -118,7 +119,19 @@ impl Sample {
 /// # Errors
 /// It fails, or says something else.
 pub fn run(command: &mut Command, name: &str) -> Result<Sample> {
-    let output = command.stderr(Stdio::inherit()).output();
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
+    let mut child = child.map_err(|error| Error::new(format!("cannot run {name}: {error}")))?;
+    // A line fits into the pipe, so that nobody has to read it meanwhile.
+    let begin = Instant::now();
+    while child.try_wait().is_ok_and(|ended| ended.is_none()) {
+        if begin.elapsed() > PATIENCE {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(Error::new(format!("{name} was still reading after {} s", PATIENCE.as_secs())));
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output();
     let output = output.map_err(|error| Error::new(format!("cannot run {name}: {error}")))?;
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
@@ -153,6 +166,9 @@ fn parse(text: &str) -> Option<Sample> {
         load: f64::NAN,
     })
 }
+
+/// The slowest reader takes half a minute on a quiet machine.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The median of a number; NaN of nothing.
 #[must_use]

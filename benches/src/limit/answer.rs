@@ -27,7 +27,10 @@ use crate::limit::{TOPIC, group};
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// What is served, in which versions: as of Kafka 4.3, but for what is newer than the messages' generator.
-const APIS: [(ApiKey, i16, i16); 12] = [
+const APIS: [(ApiKey, i16, i16); 13] = [
+    // Nobody may produce here; but librdkafka does not fetch where it is not told that somebody could, and Kafka 4 says 0 for
+    // its sake as well (KAFKA-18659).
+    (ApiKey::Produce, 0, 13),
     (ApiKey::Fetch, 4, 17),
     (ApiKey::ListOffsets, 1, 10),
     (ApiKey::Metadata, 0, 13),

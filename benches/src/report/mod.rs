@@ -23,6 +23,7 @@ pub fn json(setting: &Setting, all: &[Series], tables: &[Table]) -> Value {
             "case": series.case.name,
             "reader": series.reader.name,
             "log_bytes": series.topic.log_bytes,
+            "failure": series.failure,
             "records_per_second": median(&series.samples, Sample::rate),
             "cpu_ns_per_record": median(&series.samples, Sample::cpu_ns),
             "user_ns_per_record": median(&series.samples, Sample::user_ns),

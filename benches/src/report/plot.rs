@@ -53,8 +53,9 @@ fn panel(out: &mut String, left: usize, top: usize, group: &[Series]) {
         group[0].server.name(),
     );
     let rate = |series: &Series| median(&series.samples, Sample::rate) / 1e6;
-    let most = group.iter().map(rate).fold(f64::MIN_POSITIVE, f64::max);
-    for (place, series) in group.iter().enumerate() {
+    let most =
+        group.iter().filter(|series| series.failure.is_none()).map(rate).fold(f64::MIN_POSITIVE, f64::max);
+    for (place, series) in group.iter().filter(|series| series.failure.is_none()).enumerate() {
         let y = top + HEAD + place * LINE;
         let (rate, cpu) = (rate(series), median(&series.samples, Sample::cpu_ns));
         let length = rate / most * BAR_WIDTH as f64;

@@ -63,7 +63,7 @@ fn summary(out: &mut String, server: Kind, groups: &[&[Series]]) {
         let cpu = |series: &Series| median(&series.samples, Sample::cpu_ns);
         let (ours, case) = (&group[0], &group[0].case);
         let bound = group.iter().find(|series| series.reader.name.starts_with("bound"));
-        let peers = || group.iter().filter(|series| !series.reader.is_ours());
+        let peers = || group.iter().filter(|series| !series.reader.is_ours() && series.failure.is_none());
         let fastest = peers().max_by(|a, b| rate(a).total_cmp(&rate(b)));
         let cheapest = peers().min_by(|a, b| cpu(a).total_cmp(&cpu(b)));
         let goal = match server {
@@ -135,6 +135,11 @@ fn details(out: &mut String, group: &[Series]) {
     let base = (median(&first.samples, Sample::rate), median(&first.samples, Sample::cpu_ns));
     for series in group {
         let samples = &series.samples;
+        if let Some(failure) = &series.failure {
+            let _ =
+                writeln!(out, "| {} | failed: {} |", series.reader.name, failure.replace(['|', '\n'], " "));
+            continue;
+        }
         let mut rates: Vec<f64> = samples.iter().map(Sample::rate).collect();
         rates.sort_by(f64::total_cmp);
         let (rate, cpu) = (median(samples, Sample::rate), median(samples, Sample::cpu_ns));

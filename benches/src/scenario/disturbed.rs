@@ -42,7 +42,7 @@ pub(super) fn empty_neighbours(plan: &Plan) -> Result<Table> {
     let kafka = server::kafka(3)?;
     let name = "one-full";
     kafka.create_topic(name, 64, 1, &[])?;
-    let case = Case { records: records(plan) / 2, ..case() };
+    let case = Case { records: records(plan), ..case() };
     server::fill(&kafka, name, &case, 1)?;
     let disturbed = server::describe(&kafka, name, 64)?;
     let alone = Topic { partitions: 1, ..disturbed.clone() };
@@ -56,7 +56,7 @@ fn case() -> Case {
 }
 
 fn records(plan: &Plan) -> u64 {
-    if plan.is_quick { 800_000 } else { 8_000_000 }
+    if plan.is_quick { 500_000 } else { 5_000_000 }
 }
 
 fn limit(plan: &Plan, more: &[&str]) -> Result<Limit> {
@@ -72,17 +72,20 @@ fn compare(
     alone: &Topic,
     disturbed: &Topic,
 ) -> Result<Table> {
-    let readers: Vec<&Reader> = plan.readers.iter().filter(|reader| reader.can.many_brokers).collect();
+    // Those that are slow alone would take hours here.
+    let readers: Vec<&Reader> =
+        plan.readers.iter().filter(|reader| reader.can.many_brokers && !reader.is_slow).collect();
     let mut samples: Vec<[Vec<Sample>; 2]> = readers.iter().map(|_| [Vec::new(), Vec::new()]).collect();
     Sample::take(readers[0], alone, None)?;
     for pass in 0..plan.passes.min(3) {
         for turn in 0..readers.len() {
             let index = (turn + pass) % readers.len();
-            if readers[index].is_slow && pass > 0 {
+            // What takes so long is clear after once.
+            if samples[index][1].first().is_some_and(|sample| sample.seconds > 15.0) {
                 continue;
             }
             for (place, topic) in [alone, disturbed].into_iter().enumerate() {
-                let sample = Sample::take(readers[index], topic, None)?;
+                let Some(sample) = attempt(Sample::take(readers[index], topic, None)) else { continue };
                 let (reader, rate) = (readers[index].name, sample.rate() / 1e6);
                 eprintln!(
                     "   {name} pass {pass} {reader:36} {} {rate:7.2} M/s",
@@ -126,6 +129,11 @@ fn compare(
         rows,
         json: json!(details),
     })
+}
+
+/// One who fails spoils nobody else's numbers; it has none itself.
+pub(super) fn attempt(sample: Result<Sample>) -> Option<Sample> {
+    sample.inspect_err(|error| eprintln!("   {error}")).ok()
 }
 
 /// A word for a goal.

@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::reader::{Reader, beside_us};
 use crate::sample::{self, Sample, median};
 use crate::scenario::Table;
-use crate::scenario::disturbed::mark;
+use crate::scenario::disturbed::{attempt, mark};
 use crate::server;
 
 /// Messages a second.
@@ -21,13 +21,19 @@ const RATE: u64 = 2000;
 pub(super) fn run(plan: &Plan) -> Result<Table> {
     let kafka = server::kafka(1)?;
     let (measured, skipped) = if plan.is_quick { (4_000, 2_000) } else { (20_000, 6_000) };
-    let readers: Vec<&Reader> =
-        plan.readers.iter().filter(|reader| reader.can.many_brokers && !reader.is_slow).collect();
+    let readers: Vec<&Reader> = plan
+        .readers
+        .iter()
+        .filter(|reader| reader.can.many_brokers && reader.can.one_by_one && !reader.is_slow)
+        .collect();
     let mut samples: Vec<Vec<Sample>> = readers.iter().map(|_| Vec::new()).collect();
     for pass in 0..plan.passes.min(3) {
         for turn in 0..readers.len() {
             let index = (turn + pass) % readers.len();
-            let sample = take(&kafka, readers[index], &format!("latency-{pass}-{turn}"), measured, skipped)?;
+            let topic = format!("latency-{pass}-{turn}");
+            let Some(sample) = attempt(take(&kafka, readers[index], &topic, measured, skipped)) else {
+                continue;
+            };
             eprintln!(
                 "   latency pass {pass} {:36} p50 {:?} us, p99 {:?} us",
                 readers[index].name, sample.latency_p50_us, sample.latency_p99_us

@@ -47,16 +47,24 @@ pub struct Table {
     pub json: Value,
 }
 
-/// Runs the scenarios of a plan.
-///
-/// # Errors
-/// A server does not start, or a reader fails.
-pub fn run(plan: &Plan) -> Result<Vec<Table>> {
+/// Runs the scenarios of a plan. One that does not work says so in its table, and the others go on.
+#[must_use]
+pub fn run(plan: &Plan) -> Vec<Table> {
     let wanted = plan.scenarios.iter().filter(|scenario| plan.servers.contains(&scenario.server));
     wanted
         .map(|scenario| {
             eprintln!("== {}", scenario.name);
-            (scenario.run)(plan)
+            (scenario.run)(plan).unwrap_or_else(|error| {
+                eprintln!("   {error}");
+                let what = format!("Failed: {error}");
+                Table {
+                    name: scenario.name,
+                    what,
+                    heads: vec!["reader"],
+                    rows: Vec::new(),
+                    json: Value::Null,
+                }
+            })
         })
         .collect()
 }

@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::reader::Reader;
 use crate::sample::{Sample, median};
 use crate::scenario::Table;
-use crate::scenario::disturbed::mark;
+use crate::scenario::disturbed::{attempt, mark};
 use crate::server;
 
 pub(super) fn run(plan: &Plan) -> Result<Table> {
@@ -21,18 +21,18 @@ pub(super) fn run(plan: &Plan) -> Result<Table> {
         for turn in 0..readers.len() {
             let index = (turn + pass) % readers.len();
             let group = format!("start-{pass}-{turn}");
-            samples[index].push(Sample::take(readers[index], &topic, Some(&group))?);
+            samples[index].extend(attempt(Sample::take(readers[index], &topic, Some(&group))));
         }
     }
     let (mut rows, mut details) = (Vec::new(), Vec::new());
     for (reader, samples) in readers.iter().zip(&samples) {
         let seconds = median(samples, |sample| sample.start_seconds);
-        let mut all: Vec<f64> = samples.iter().map(|sample| sample.start_seconds).collect();
-        all.sort_by(f64::total_cmp);
+        let all = || samples.iter().map(|sample| sample.start_seconds);
+        let (least, most) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
         rows.push(vec![
             reader.name.to_owned(),
             format!("{seconds:.3}"),
-            format!("{:.3}, {:.3}", all[0], all[all.len() - 1]),
+            format!("{least:.3}, {most:.3}"),
             if reader.is_ours() { mark(seconds <= 0.03) } else { String::new() },
         ]);
         let all: Vec<Value> = samples.iter().map(Sample::json).collect();

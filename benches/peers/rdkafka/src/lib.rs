@@ -110,8 +110,9 @@ fn batch(config: &ClientConfig, task: &Task, tally: &mut Tally) -> Result<(), Bo
     let queue = unsafe { c::rd_kafka_queue_get_consumer(consumer.client().native_ptr()) };
     let mut messages = vec![ptr::null_mut::<c::rd_kafka_message_t>(); BATCH];
     while tally.records() < task.records {
+        // It waits until it has so many, or for 10 ms: at the end of a topic more would only be waited for.
         // SAFETY: the array has room for so many.
-        let count = unsafe { c::rd_kafka_consume_batch_queue(queue, 1000, messages.as_mut_ptr(), BATCH) };
+        let count = unsafe { c::rd_kafka_consume_batch_queue(queue, 10, messages.as_mut_ptr(), BATCH) };
         for message in &messages[..usize::try_from(count)?] {
             // SAFETY: librdkafka filled in so many messages, which are ours until they are destroyed, once, here.
             unsafe {
