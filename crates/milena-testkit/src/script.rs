@@ -59,13 +59,10 @@ impl Script {
     /// The answer that waits to be sent to this broker's connection.
     pub(crate) fn answer(&mut self, broker: i32) -> Option<Bytes> {
         let wanted = self.conn(broker);
-        while let Some(output) = self.core.poll_output() {
-            match output {
-                Output::Answer { conn, frame } if conn == wanted => return Some(frame),
-                other => panic!("{other:?} instead of an answer of broker {broker}"),
-            }
+        match self.core.poll_output()? {
+            Output::Answer { conn, frame } if conn == wanted => Some(frame),
+            other => panic!("{other:?} instead of an answer of broker {broker}"),
         }
-        None
     }
 
     pub(crate) fn read<R: Request>(version: i16, mut frame: Bytes) -> R::Response {
