@@ -21,7 +21,7 @@ pub(crate) fn handle(
     }
     let partition = (OFFSETS_TOPIC.to_owned(), ctx.cluster.offsets_partition(request.group_id.as_str()));
     let producer = (request.producer_id.0, request.producer_epoch);
-    let added = txn::call(ctx, |txns| txns.add_partitions(id, producer, [partition].into(), false));
+    let added = txn::call(ctx, |txns| txns.add_partitions(id, producer, [partition].into()));
     Reply::Now(failed(match added {
         Ok(()) => ErrorCode::NONE,
         Err(ErrorCode::PRODUCER_FENCED) if version < 2 => ErrorCode::INVALID_PRODUCER_EPOCH,

@@ -80,7 +80,7 @@ fn add(
             verified.err().unwrap_or(ErrorCode::NONE)
         });
     }
-    let added = txn::call(ctx, |txns| txns.add_partitions(id, producer, partitions, false));
+    let added = txn::call(ctx, |txns| txns.add_partitions(id, producer, partitions));
     let error = added.err().map_or(ErrorCode::NONE, fenced);
     results(topics, |_, _| error)
 }

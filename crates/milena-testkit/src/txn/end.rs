@@ -19,14 +19,14 @@ impl Transactions {
         }
         let transaction = self.by_id.get(transactional_id).ok_or(ErrorCode::INVALID_PRODUCER_ID_MAPPING)?;
         // KIP-890: the answer got lost, so the producer still has the epoch, or the id, of before.
-        let overflowed = transaction.bumps
+        let overflowed = bumps
             && transaction.previous_producer_id == producer_id
             && epoch == i16::MAX - 1
             && transaction.epoch == 0;
-        let bumped = transaction.bumps && transaction.epoch == epoch.saturating_add(1);
+        let bumped = bumps && transaction.epoch == epoch.saturating_add(1);
         let same = transaction.epoch == epoch;
         let valid = match transaction.state {
-            _ if !transaction.bumps => same,
+            _ if !bumps => same,
             State::Empty | State::Ongoing { .. } => same,
             State::Prepare { .. } => bumped,
             State::Complete { .. } => bumped || overflowed || same,
@@ -61,7 +61,6 @@ impl Transactions {
         let mark_at = self.now.saturating_add(self.config.marker_delay);
         let Some(transaction) = self.by_id.get_mut(transactional_id) else { return (-1, -1) };
         transaction.state = State::Prepare { commit };
-        transaction.bumps = bumps;
         transaction.mark_at = Some(mark_at);
         if bumps {
             if transaction.is_exhausted() {
@@ -86,8 +85,9 @@ impl Transactions {
     pub(super) fn abort_late(&mut self, transactional_id: &str) {
         let mark_at = self.now.saturating_add(self.config.marker_delay);
         let Some(transaction) = self.by_id.get_mut(transactional_id) else { return };
+        // Whoever had it may go on by saying which epoch it had (KIP-360); seen on 4.3.1.
+        transaction.last_epoch = transaction.epoch;
         transaction.epoch = transaction.epoch.saturating_add(1);
-        transaction.last_epoch = -1;
         transaction.state = State::Prepare { commit: false };
         transaction.mark_at = Some(mark_at);
         self.marking.insert(transactional_id.to_owned());

@@ -32,7 +32,6 @@ impl Transactions {
                 timeout,
                 state: State::Empty,
                 partitions: BTreeSet::new(),
-                bumps: false,
                 mark_at: None,
             };
             self.by_id.insert(transactional_id.to_owned(), transaction);
@@ -95,7 +94,6 @@ impl Transactions {
         transaction.timeout = timeout;
         transaction.state = State::Empty;
         transaction.partitions.clear();
-        transaction.bumps = false;
         Ok((transaction.producer_id, transaction.epoch))
     }
 }

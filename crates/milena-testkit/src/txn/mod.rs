@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use kafka_protocol::messages::BrokerId;
 
-use self::state::{State, Transaction};
 pub use self::state::TransactionState;
+use self::state::{State, Transaction};
 use crate::cluster::Settings;
 use crate::ctx::{Ctx, World};
 use crate::error_code::ErrorCode;
@@ -184,7 +184,7 @@ pub(crate) fn admit(
 ) -> Result<(), ErrorCode> {
     world.txns.now = world.now;
     let result = if adds {
-        world.txns.add_partitions(transactional_id, producer, [partition].into(), true)
+        world.txns.add_partitions(transactional_id, producer, [partition].into())
     } else {
         world.txns.verify(transactional_id, producer, &partition)
     };

@@ -13,7 +13,6 @@ impl Transactions {
         transactional_id: &str,
         producer: Producer,
         partitions: BTreeSet<NamedPartition>,
-        bumps: bool,
     ) -> Result<(), ErrorCode> {
         let now = self.now;
         let transaction = self.of_producer(transactional_id, producer)?;
@@ -23,7 +22,6 @@ impl Transactions {
             State::Empty | State::Complete { .. } => transaction.state = State::Ongoing { since: now },
         }
         transaction.partitions.extend(partitions);
-        transaction.bumps = bumps;
         Ok(())
     }
 

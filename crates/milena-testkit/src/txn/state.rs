@@ -45,8 +45,6 @@ pub(crate) struct Transaction {
     pub(crate) timeout: Duration,
     pub(crate) state: State,
     pub(crate) partitions: BTreeSet<NamedPartition>,
-    /// Whether the last step was made by a client of KIP-890's versions.
-    pub(crate) bumps: bool,
     /// When the markers are to be written.
     pub(crate) mark_at: Option<Duration>,
 }

@@ -19,7 +19,7 @@ fn part(index: i32) -> NamedPartition {
 
 fn begun(txns: &mut Transactions) -> (i64, i16) {
     let producer = txns.init("x", 60_000, None).expect("init");
-    txns.add_partitions("x", producer, [part(0)].into(), false).expect("add");
+    txns.add_partitions("x", producer, [part(0)].into()).expect("add");
     producer
 }
 
@@ -34,9 +34,15 @@ fn every_init_gives_a_new_epoch_and_the_old_one_is_fenced() {
     let (id, epoch) = txns.init("x", 60_000, None).expect("first");
     assert_eq!(epoch, 0);
     assert_eq!(txns.init("x", 60_000, None), Ok((id, 1)));
-    assert_eq!(txns.add_partitions("x", (id, 0), [part(0)].into(), false), Err(ErrorCode::PRODUCER_FENCED));
-    assert_eq!(txns.add_partitions("x", (id + 1, 1), [part(0)].into(), false), Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING));
-    assert_eq!(txns.add_partitions("y", (id, 1), [part(0)].into(), false), Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING));
+    assert_eq!(txns.add_partitions("x", (id, 0), [part(0)].into()), Err(ErrorCode::PRODUCER_FENCED));
+    assert_eq!(
+        txns.add_partitions("x", (id + 1, 1), [part(0)].into()),
+        Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING)
+    );
+    assert_eq!(
+        txns.add_partitions("y", (id, 1), [part(0)].into()),
+        Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING)
+    );
     assert_ne!(txns.init("y", 60_000, None).map(|(id, _)| id), Ok(id));
 }
 
@@ -65,7 +71,11 @@ fn an_older_client_keeps_its_epoch_and_may_repeat_its_decision() {
     let mut world = world();
     let producer = begun(&mut world.txns);
     assert_eq!(world.txns.end("x", producer, true, false), Ok(producer));
-    assert_eq!(world.txns.end("x", producer, true, false), Err(ErrorCode::CONCURRENT_TRANSACTIONS), "no markers yet");
+    assert_eq!(
+        world.txns.end("x", producer, true, false),
+        Err(ErrorCode::CONCURRENT_TRANSACTIONS),
+        "no markers yet"
+    );
     mark(&mut world);
     assert_eq!(world.txns.end("x", producer, true, false), Ok(producer));
     assert_eq!(world.txns.end("x", producer, false, false), Err(ErrorCode::INVALID_TXN_STATE));
@@ -88,11 +98,20 @@ fn kip_890_gives_a_new_epoch_with_every_end_and_takes_the_old_one_for_a_repetiti
     mark(&mut world);
     assert_eq!(world.txns.end("x", (id, 0), true, true), Ok((id, 1)), "the answer was lost");
     assert_eq!(world.txns.end("x", (id, 0), false, true), Err(ErrorCode::INVALID_TXN_STATE));
-    assert_eq!(world.txns.add_partitions("x", (id, 0), [part(0)].into(), true), Err(ErrorCode::PRODUCER_FENCED));
-    assert_eq!(world.txns.end("x", (id, 1), false, true), Ok((id, 2)), "nothing was added: aborted all the same");
+    assert_eq!(world.txns.add_partitions("x", (id, 0), [part(0)].into()), Err(ErrorCode::PRODUCER_FENCED));
+    assert_eq!(
+        world.txns.end("x", (id, 1), false, true),
+        Ok((id, 2)),
+        "nothing was added: aborted all the same"
+    );
     mark(&mut world);
     assert_eq!(world.txns.end("x", (id, 1), false, true), Ok((id, 2)));
     assert_eq!(world.txns.end("x", (id, 2), true, true), Err(ErrorCode::INVALID_TXN_STATE));
+    assert_eq!(
+        world.txns.end("x", (id, 1), false, false),
+        Err(ErrorCode::PRODUCER_FENCED),
+        "an older client knows none"
+    );
 }
 
 #[test]
@@ -106,7 +125,7 @@ fn an_exhausted_epoch_leads_to_another_producer_id() {
     assert!(next != id && epoch == 0);
     mark(&mut world);
     assert_eq!(world.txns.end("x", (id, i16::MAX - 1), true, true), Ok((next, 0)), "the answer was lost");
-    assert_eq!(world.txns.add_partitions("x", (next, 0), [part(0)].into(), true), Ok(()));
+    assert_eq!(world.txns.add_partitions("x", (next, 0), [part(0)].into()), Ok(()));
 }
 
 #[test]
@@ -115,7 +134,15 @@ fn init_aborts_an_open_transaction_under_a_newer_epoch_and_asks_to_come_again() 
     let (id, _) = begun(&mut world.txns);
     assert_eq!(world.txns.init("x", 60_000, None), Err(ErrorCode::CONCURRENT_TRANSACTIONS));
     mark(&mut world);
-    assert_eq!(world.txns.state("x").map(|state| (state.state, state.producer_epoch)), Some(("CompleteAbort", 1)));
+    assert_eq!(
+        world.txns.state("x").map(|state| (state.state, state.producer_epoch)),
+        Some(("CompleteAbort", 1))
+    );
+    assert_eq!(
+        world.txns.init("x", 60_000, Some((id, 0))),
+        Ok((id, 1)),
+        "the producer itself goes on with that one"
+    );
     assert_eq!(world.txns.init("x", 60_000, None), Ok((id, 2)));
     assert_eq!(world.txns.end("x", (id, 0), true, false), Err(ErrorCode::PRODUCER_FENCED));
 }
@@ -157,7 +184,7 @@ fn markers_wait_for_a_leader_and_meanwhile_nothing_else_can_begin() {
     world.txns.end("x", producer, true, false).expect("decided");
     mark(&mut world);
     assert_eq!(world.txns.init("x", 60_000, None), Err(ErrorCode::CONCURRENT_TRANSACTIONS));
-    let added = world.txns.add_partitions("x", producer, [part(0)].into(), false);
+    let added = world.txns.add_partitions("x", producer, [part(0)].into());
     assert_eq!(added, Err(ErrorCode::CONCURRENT_TRANSACTIONS));
     if let Some(partition) = world.cluster.partition_mut("t", 0) {
         partition.leader = leader;

@@ -27,9 +27,9 @@ impl Step<'_> {
             MemberState::Stable if member.epoch != self.target_epoch => self.advance(member, member.epoch),
             MemberState::Stable => self.shrink_if_changed(member),
             MemberState::Unrevoked if self.owns_any(&member.revoking) => self.shrink_if_changed(member),
-            // It gave up what it was told to. Where a subscription alone made it, there may be no newer epoch to go to.
-            MemberState::Unrevoked => self.advance(member, (member.epoch + 1).min(self.target_epoch)),
-            MemberState::Unreleased => self.advance(member, member.epoch),
+            // It gave up what it was told to. If there is more to give up, it stays at its epoch (4.3.1; other versions go to
+            // the next one).
+            MemberState::Unrevoked | MemberState::Unreleased => self.advance(member, member.epoch),
         }
     }
 
