@@ -66,6 +66,8 @@ pub(crate) fn server_properties(
         set("broker.id", me.node.to_string());
         set("zookeeper.connect", format!("127.0.0.1:{zookeeper}"));
         set("zookeeper.session.timeout.ms", "6000".to_owned());
+        // Otherwise it is the session timeout, which a JVM that is still warming up on a busy machine does not keep.
+        set("zookeeper.connection.timeout.ms", "60000".to_owned());
     }
 
     let replicas = options.nodes.min(3);
