@@ -27,14 +27,12 @@ use uuid::Uuid;
 
 pub(crate) use self::call::Call;
 use self::call::{Answer, Env};
-pub use self::config::{GroupConfig, MigrationPolicy};
 use self::classic::ClassicGroup;
 pub(crate) use self::classic::{in_version as join_in_version, join_error};
+pub use self::config::{GroupConfig, MigrationPolicy};
 use self::consumer::ConsumerGroup;
 use self::ids::Ids;
-pub(crate) use self::offsets::{
-    CommitPartition, CommitTopic, Committing, FetchTopic, Fetched, FetchedTopic,
-};
+pub(crate) use self::offsets::{CommitPartition, CommitTopic, Committing, FetchTopic, Fetched, FetchedTopic};
 pub use self::offsets::{OffsetChange, OffsetRecord, Tombstone};
 use self::timers::Timers;
 use crate::cluster::Settings;
@@ -75,7 +73,13 @@ impl Groups {
     }
 
     fn with_config(config: GroupConfig, seed: u64) -> Self {
-        let env = Env { config, timers: Timers::default(), outbox: Vec::new(), ids: Ids::new(seed), now: Now::ZERO };
+        let env = Env {
+            config,
+            timers: Timers::default(),
+            outbox: Vec::new(),
+            ids: Ids::new(seed),
+            now: Now::ZERO,
+        };
         Self { env, groups: BTreeMap::new(), offsets: offsets::Offsets::default(), topics_version: 1 }
     }
 
@@ -206,7 +210,11 @@ fn millis_i32(time: Now) -> i32 {
 }
 
 /// Hands a request to the coordinators, and sends what has become ready by it.
-pub(crate) fn call<R>(ctx: &mut Ctx<'_>, version: i16, handle: impl FnOnce(&mut Groups, &Call<'_>) -> R) -> R {
+pub(crate) fn call<R>(
+    ctx: &mut Ctx<'_>,
+    version: i16,
+    handle: impl FnOnce(&mut Groups, &Call<'_>) -> R,
+) -> R {
     let World { groups, cluster, now, .. } = &mut *ctx.world;
     groups.env.now = *now;
     let call = Call {
@@ -224,5 +232,9 @@ pub(crate) fn call<R>(ctx: &mut Ctx<'_>, version: i16, handle: impl FnOnce(&mut 
 
 /// Whether the broker that was asked coordinates the group.
 pub(crate) fn check_coordinator(ctx: &Ctx<'_>, group: &str) -> Result<(), ErrorCode> {
-    if ctx.cluster.group_coordinator(group) == Some(ctx.broker) { Ok(()) } else { Err(ErrorCode::NOT_COORDINATOR) }
+    if ctx.cluster.group_coordinator(group) == Some(ctx.broker) {
+        Ok(())
+    } else {
+        Err(ErrorCode::NOT_COORDINATOR)
+    }
 }

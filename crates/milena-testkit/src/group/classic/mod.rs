@@ -22,10 +22,10 @@ use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::{JoinGroupResponse, SyncGroupResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::error_code::ErrorCode;
 pub(crate) use self::member::Member;
 use super::call::{Action, Answer, Env, Timer};
 use super::{Now, embedded};
+use crate::error_code::ErrorCode;
 
 /// The protocol type of consumers.
 pub(crate) const CONSUMER: &str = "consumer";
@@ -349,7 +349,11 @@ impl ClassicGroup {
             .with_group_id(self.id.clone().into())
             .with_group_state(StrBytes::from_static_str(self.state.name()))
             .with_protocol_type(self.protocol_type.clone().unwrap_or_default())
-            .with_protocol_data(if stable { self.protocol_name.clone().unwrap_or_default() } else { StrBytes::new() })
+            .with_protocol_data(if stable {
+                self.protocol_name.clone().unwrap_or_default()
+            } else {
+                StrBytes::new()
+            })
             .with_members(members.collect())
     }
 }

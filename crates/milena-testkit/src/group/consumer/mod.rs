@@ -124,7 +124,11 @@ impl ConsumerGroup {
 
     /// The partitions that a member wants to have one day.
     fn target_of(&self, member: &str) -> Target {
-        self.target.iter().find(|(id, _)| id.as_str() == member).map(|(_, target)| target.clone()).unwrap_or_default()
+        self.target
+            .iter()
+            .find(|(id, _)| id.as_str() == member)
+            .map(|(_, target)| target.clone())
+            .unwrap_or_default()
     }
 
     /// Puts a member in, in place of one of the same id.
@@ -150,7 +154,11 @@ impl ConsumerGroup {
 
     /// The topics that a member is subscribed to, by name and by regular expression, as far as they exist.
     fn topic_ids(&self, member: &Member, topics: &dyn Topics) -> BTreeSet<Uuid> {
-        self.topic_names(member).iter().filter_map(|name| topics.by_name(name.as_str())).map(|(id, _)| id).collect()
+        self.topic_names(member)
+            .iter()
+            .filter_map(|name| topics.by_name(name.as_str()))
+            .map(|(id, _)| id)
+            .collect()
     }
 
     fn topic_names(&self, member: &Member) -> BTreeSet<StrBytes> {

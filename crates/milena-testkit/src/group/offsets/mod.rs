@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-pub(crate) use self::expire::ExpiresFrom;
 pub(crate) use self::commit::{CommitPartition, CommitTopic, Committing, PartitionRef};
-pub(crate) use self::fetch::{Fetched, FetchTopic, FetchedTopic};
+pub(crate) use self::expire::ExpiresFrom;
+pub(crate) use self::fetch::{FetchTopic, Fetched, FetchedTopic};
 pub use self::history::{OffsetChange, OffsetRecord, Tombstone};
 use super::Now;
 
@@ -112,7 +112,8 @@ impl Offsets {
 
     /// Deletes all offsets of a group (DeleteGroups).
     pub(crate) fn delete_group(&mut self, now: Now, group: &StrBytes) {
-        let pending = self.pending.values().filter_map(|groups| groups.get(group)).flatten().map(|(key, _)| key);
+        let pending =
+            self.pending.values().filter_map(|groups| groups.get(group)).flatten().map(|(key, _)| key);
         let keys: Vec<Key> = self.of_group(group).map(|(key, _)| key).chain(pending).cloned().collect();
         for key in keys {
             self.tombstone(now, group, &key, Tombstone::GroupDeleted);
@@ -121,7 +122,8 @@ impl Offsets {
 
     /// Deletes the offsets of a topic in every group (the topic is gone).
     pub(crate) fn delete_topic(&mut self, now: Now, topic: &str) {
-        let committed = self.committed.iter().flat_map(|(group, offsets)| offsets.keys().map(move |key| (group, key)));
+        let committed =
+            self.committed.iter().flat_map(|(group, offsets)| offsets.keys().map(move |key| (group, key)));
         let pending = self.pending.values().flatten();
         let pending = pending.flat_map(|(group, offsets)| offsets.keys().map(move |key| (group, key)));
         let doomed: Vec<(StrBytes, Key)> = committed
