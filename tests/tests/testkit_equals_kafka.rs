@@ -12,12 +12,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::add_offsets_to_txn_request::AddOffsetsToTxnRequest;
 use kafka_protocol::messages::consumer_group_heartbeat_request::{
     ConsumerGroupHeartbeatRequest, TopicPartitions,
@@ -38,11 +35,12 @@ use kafka_protocol::messages::txn_offset_commit_request::{
 };
 use kafka_protocol::messages::{
     ApiKey, ConsumerGroupDescribeRequest, DeleteGroupsRequest, DescribeGroupsRequest, EndTxnRequest,
-    InitProducerIdRequest, LeaveGroupRequest, ListGroupsRequest, MetadataRequest, RequestHeader, RequestKind,
-    ResponseHeader, ResponseKind, TopicName,
+    InitProducerIdRequest, LeaveGroupRequest, ListGroupsRequest, MetadataRequest, RequestKind, ResponseKind,
+    TopicName,
 };
-use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use kafka_protocol::protocol::StrBytes;
 use milena_tests::fixture::kafka::{Options, Version};
+use milena_tests::fixture::wire::Wire;
 use testkit::Cluster;
 use uuid::Uuid;
 
@@ -54,8 +52,7 @@ const STEPS: usize = 40;
 /// One of the two: a connection, and what it has said of members and producers.
 struct Side {
     name: &'static str,
-    stream: TcpStream,
-    correlation: i32,
+    wire: Wire,
     topics: BTreeMap<Uuid, &'static str>,
     first_producer: Option<i64>,
     /// What each member was last told: its epoch, and the partitions of its assignment.
@@ -256,13 +253,9 @@ fn member_id(member: usize) -> StrBytes {
 
 impl Side {
     fn connect(name: &'static str, address: &str) -> Side {
-        let stream = TcpStream::connect(address).expect("the broker listens");
-        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout can be set");
-        stream.set_nodelay(true).expect("TCP_NODELAY can be set");
         let mut side = Side {
             name,
-            stream,
-            correlation: 0,
+            wire: Wire::connect(address),
             topics: BTreeMap::new(),
             first_producer: None,
             told: vec![Told::default(); MEMBERS],
@@ -273,25 +266,7 @@ impl Side {
     }
 
     fn call(&mut self, version: i16, request: impl Into<RequestKind>, api: ApiKey) -> ResponseKind {
-        let request = request.into();
-        self.correlation += 1;
-        let header = RequestHeader::default()
-            .with_request_api_key(api as i16)
-            .with_request_api_version(version)
-            .with_correlation_id(self.correlation)
-            .with_client_id(Some(text("differential")));
-        let mut frame = BytesMut::new();
-        header.encode(&mut frame, api.request_header_version(version)).expect("the header is encoded");
-        request.encode(&mut frame, version).expect("the request is encoded");
-        self.stream.write_all(&(frame.len() as u32).to_be_bytes()).expect("the broker takes it");
-        self.stream.write_all(&frame).expect("the broker takes it");
-        let mut length = [0; 4];
-        self.stream.read_exact(&mut length).expect("the broker answers");
-        let mut answer = vec![0; u32::from_be_bytes(length) as usize];
-        self.stream.read_exact(&mut answer).expect("the broker answers in full");
-        let mut answer = Bytes::from(answer);
-        ResponseHeader::decode(&mut answer, api.response_header_version(version)).expect("a header");
-        ResponseKind::decode(api, &mut answer, version).expect("an answer")
+        self.wire.call(api, version, request)
     }
 
     fn learn_topics(&mut self) {
