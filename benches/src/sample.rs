@@ -56,10 +56,23 @@ impl Sample {
     /// # Errors
     /// It fails, or does not read every record.
     pub fn take(reader: &Reader, topic: &Topic, group: Option<&str>) -> Result<Self> {
+        Self::take_within(PATIENCE, reader, topic, group)
+    }
+
+    /// The same, but not for longer than this.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take); it takes longer.
+    pub fn take_within(
+        patience: Duration,
+        reader: &Reader,
+        topic: &Topic,
+        group: Option<&str>,
+    ) -> Result<Self> {
         let mut command =
             reader.command(&topic.bootstrap, &topic.name, group, topic.records, topic.partitions)?;
         let before = topic.server_cpu_s();
-        let mut sample = run(&mut command, reader.name)?;
+        let mut sample = run(&mut command, reader.name, patience)?;
         sample.server_cpu_s = topic.server_cpu_s() - before;
         if sample.work.records != topic.records {
             let read = sample.work.records;
@@ -117,17 +130,17 @@ impl Sample {
 /// Runs a reader and reads what it says.
 ///
 /// # Errors
-/// It fails, or says something else.
-pub fn run(command: &mut Command, name: &str) -> Result<Sample> {
+/// It fails, says something else, or is not done in time.
+pub fn run(command: &mut Command, name: &str, patience: Duration) -> Result<Sample> {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
     let mut child = child.map_err(|error| Error::new(format!("cannot run {name}: {error}")))?;
     // A line fits into the pipe, so that nobody has to read it meanwhile.
     let begin = Instant::now();
     while child.try_wait().is_ok_and(|ended| ended.is_none()) {
-        if begin.elapsed() > PATIENCE {
+        if begin.elapsed() > patience {
             let _ = child.kill();
             let _ = child.wait();
-            return Err(Error::new(format!("{name} was still reading after {} s", PATIENCE.as_secs())));
+            return Err(Error::new(format!("{name} was still reading after {} s", patience.as_secs())));
         }
         thread::sleep(Duration::from_millis(5));
     }
@@ -168,7 +181,7 @@ fn parse(text: &str) -> Option<Sample> {
 }
 
 /// The slowest reader takes half a minute on a quiet machine.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The median of a number; NaN of nothing.
 #[must_use]

@@ -21,9 +21,9 @@ pub struct Options {
     pub brokers: usize,
     /// Added before each Fetch is answered.
     pub delay: Duration,
-    /// More brokers, which lead nothing but empty partitions.
+    /// More brokers, which lead empty partitions only.
     pub idle_brokers: usize,
-    /// Empty partitions, numbered after the others. Those of the idle brokers, or of all where none is idle.
+    /// Empty partitions, numbered after the others, on all brokers in turns, beginning with those that are idle.
     pub idle_partitions: usize,
     /// Whether a partition's records end where its limit is, in the middle of a batch, as a broker's do.
     pub cut: bool,
@@ -110,8 +110,8 @@ impl Options {
     pub(super) fn leader(&self, partition: usize) -> usize {
         match partition.checked_sub(self.partitions) {
             None => partition % self.brokers,
-            Some(idle) if self.idle_brokers > 0 => self.brokers + idle % self.idle_brokers,
-            Some(idle) => idle % self.brokers,
+            // The idle ones first: one empty partition is enough to make one of them be asked.
+            Some(idle) => (self.brokers + idle) % self.broker_count(),
         }
     }
 }
@@ -129,11 +129,11 @@ mod tests {
     }
 
     #[test]
-    fn the_idle_brokers_lead_the_empty_partitions() {
+    fn idle_brokers_lead_empty_partitions_only() {
         let options = options("--partitions 3 --brokers 2 --idle-brokers 2 --idle-partitions 3").unwrap();
         let leaders: Vec<_> =
             (0..options.partition_count()).map(|partition| options.leader(partition)).collect();
-        assert_eq!(leaders, [0, 1, 0, 2, 3, 2]);
+        assert_eq!(leaders, [0, 1, 0, 2, 3, 0]);
     }
 
     #[test]

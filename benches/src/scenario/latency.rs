@@ -27,6 +27,8 @@ pub(super) fn run(plan: &Plan) -> Result<Table> {
         .filter(|reader| reader.can.many_brokers && reader.can.one_by_one && !reader.is_slow)
         .collect();
     let mut samples: Vec<Vec<Sample>> = readers.iter().map(|_| Vec::new()).collect();
+    // Not counted: the broker's code is compiled by what it does often.
+    take(&kafka, readers[0], "latency-warm", measured, skipped)?;
     for pass in 0..plan.passes.min(3) {
         for turn in 0..readers.len() {
             let index = (turn + pass) % readers.len();
@@ -80,7 +82,7 @@ fn take(kafka: &Kafka, reader: &Reader, topic: &str, measured: u64, skipped: u64
     let mut command = reader.command(&bootstrap, topic, None, measured + skipped, 1)?;
     command.env("BENCH_LATENCY_SKIP", skipped.to_string()).stderr(Stdio::inherit());
     let name = reader.name;
-    let sample = thread::spawn(move || sample::run(&mut command, name));
+    let sample = thread::spawn(move || sample::run(&mut command, name, sample::PATIENCE));
     // What is not up by then catches up with what waits for it, and none of that is measured.
     thread::sleep(Duration::from_secs(if reader.is_java() { 2 } else { 1 }));
     let status = Command::new(beside_us("latency-load")?)

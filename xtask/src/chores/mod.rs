@@ -5,6 +5,7 @@ mod ci;
 mod demo;
 mod golden;
 mod kafka;
+mod sim;
 
 use std::collections::VecDeque;
 use std::env;
@@ -13,8 +14,8 @@ use std::process::ExitCode;
 use crate::error::{Error, Result};
 
 const USAGE: &str = "\
-cargo xtask bench [--quick] [--passes 5] [--cases 100B-none,...] [--readers milena,rdkafka,java]
-                                    Milena beside other clients, on a real broker that ends with it
+cargo xtask bench [--quick] [--server limit|kafka] [--passes 5] [--cases 100B-none,latency,...] [--peers rskafka,java,...|all]
+                                    Milena beside other clients, on a server in memory and on real Kafka
 cargo xtask ci [step]...            everything that CI checks, or the steps whose names begin so
 cargo xtask demo [--on kafka|testkit] [--version 4.3.1]
                                     the main job, end to end, on a broker that ends with it
@@ -23,7 +24,10 @@ cargo xtask kafka up [--version 4.3.1] [--nodes 1] [--name default] [--property 
 cargo xtask kafka down [--name default]
 cargo xtask kafka status
 cargo xtask golden assignors        write testdata/assignors again, with Java's assignors
-cargo xtask golden segments [4.3.1] write testdata/segments again, with real brokers and other people's producers";
+cargo xtask golden segments [4.3.1] write testdata/segments again, with real brokers and other people's producers
+cargo xtask sim --seed N            one simulated world, with all that happens in it
+cargo xtask sim --seeds N [--from S]
+                                    many on all cores, and one line about them";
 
 /// Runs the chore that the command line names.
 #[must_use]
@@ -36,6 +40,7 @@ pub fn main() -> ExitCode {
         "demo" => demo::run(args),
         "golden" => golden::run(args),
         "kafka" => kafka::run(args),
+        "sim" => sim::run(args),
         _ => Err(Error::new(USAGE)),
     };
     match done {
