@@ -116,3 +116,55 @@ fn tags(frame: &mut Bytes) -> Option<()> {
     }
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: Uuid = Uuid::from_u128(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10);
+
+    /// A commit of offset 5 for partition 3, epoch 7, of group `g` by member `m`.
+    fn commit_bytes() -> Vec<u8> {
+        let mut bytes = b"\x02g\0\0\0\x07\x02m\0\x02".to_vec();
+        bytes.extend(ID.as_bytes());
+        bytes.extend(b"\x02\0\0\0\x03\0\0\0\0\0\0\0\x05\xff\xff\xff\xff\x01\0\0\0");
+        bytes
+    }
+
+    /// A fetch of partitions 0 and 3 of group `g`, by nobody, and stable ones only.
+    fn fetch_bytes() -> Vec<u8> {
+        let mut bytes = b"\x02\x02g\0\xff\xff\xff\xff\x02".to_vec();
+        bytes.extend(ID.as_bytes());
+        bytes.extend(b"\x03\0\0\0\0\0\0\0\x03\0\0\x01\0");
+        bytes
+    }
+
+    #[test]
+    fn a_commit_is_read_as_it_was_written() {
+        let read = decode(ApiKey::OffsetCommit, &mut commit_bytes().into());
+        let Some(RequestKind::OffsetCommit(request)) = read else { panic!("{read:?}") };
+        assert_eq!((request.group_id.as_str(), request.member_id.as_str()), ("g", "m"));
+        assert_eq!((request.generation_id_or_member_epoch, request.topics[0].topic_id), (7, ID));
+        let partition = &request.topics[0].partitions[0];
+        assert_eq!((partition.partition_index, partition.committed_offset), (3, 5));
+        assert_eq!(partition.committed_metadata, Some(StrBytes::new()));
+    }
+
+    #[test]
+    fn a_fetch_is_read_as_it_was_written() {
+        let read = decode(ApiKey::OffsetFetch, &mut fetch_bytes().into());
+        let Some(RequestKind::OffsetFetch(request)) = read else { panic!("{read:?}") };
+        assert!(request.require_stable);
+        let topics = request.groups[0].topics.clone().unwrap_or_default();
+        assert_eq!((topics[0].topic_id, &topics[0].partition_indexes), (ID, &vec![0, 3]));
+    }
+
+    #[test]
+    fn a_request_that_is_cut_off_is_none() {
+        for (api, bytes) in [(ApiKey::OffsetCommit, commit_bytes()), (ApiKey::OffsetFetch, fetch_bytes())] {
+            for end in 0..bytes.len() {
+                assert_eq!(decode(api, &mut Bytes::copy_from_slice(&bytes[..end])), None, "{api:?} {end}");
+            }
+        }
+    }
+}

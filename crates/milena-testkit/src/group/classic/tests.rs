@@ -71,6 +71,20 @@ fn an_empty_group_waits_for_more_members_and_longer_for_each_but_not_beyond_the_
 }
 
 #[test]
+fn a_newcomer_waits_for_the_others_for_five_minutes_at_most() {
+    let mut script = Script::new();
+    let patient = Joiner { rebalance_ms: 900_000, session_ms: 1_000_000, version: 3, ..Joiner::default() };
+    let token = script.join(&patient);
+    let member = script.joined(token).member_id;
+    script.sync(&member, 1, &[]);
+    let newcomer = script.join(&patient);
+    script.pass(299_999);
+    assert!(script.waits(newcomer));
+    script.pass(1);
+    assert_eq!(code(script.joined(newcomer).error_code), ErrorCode::UNKNOWN_MEMBER_ID);
+}
+
+#[test]
 fn session_timeouts_out_of_bounds_are_refused() {
     let mut script = Script::new();
     for session_ms in [5_999, 30 * 60 * 1000 + 1, -1] {
