@@ -53,9 +53,6 @@ fn find(
     if let Some(code) = ctx.injected(topic, asked.partition_index) {
         return Err(code);
     }
-    let partition = ctx.cluster.partition(topic, asked.partition_index);
-    let partition = partition.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-    partition.check(ctx.broker, asked.current_leader_epoch, true)?;
     let first_version = match asked.timestamp {
         MAX_TIMESTAMP => 7,
         EARLIEST_LOCAL => 8,
@@ -67,6 +64,9 @@ fn find(
     if version < first_version {
         return Err(ErrorCode::UNSUPPORTED_VERSION);
     }
+    let partition = ctx.cluster.partition(topic, asked.partition_index);
+    let partition = partition.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    partition.check(ctx.broker, asked.current_leader_epoch, true)?;
     let not_available =
         if version >= 5 { ErrorCode::OFFSET_NOT_AVAILABLE } else { ErrorCode::LEADER_NOT_AVAILABLE };
     let end = partition.last_fetchable(isolation);

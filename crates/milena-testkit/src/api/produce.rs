@@ -13,13 +13,14 @@ use kafka_protocol::messages::produce_response::{
 };
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
+use records::Batches;
 use uuid::Uuid;
 
 use super::hint::Hints;
 use crate::cluster::{ClusterState, OFFSETS_TOPIC, TXN_TOPIC};
 use crate::ctx::{ConnId, Ctx, Reply, ReplyTo, World};
 use crate::error_code::ErrorCode;
-use crate::log::{AppendInfo, AppendRules, Refusal};
+use crate::log::{AppendInfo, AppendRules, Refusal, only_batch};
 
 /// A produce whose records are in the log, and that waits for replicas.
 #[derive(Debug)]
@@ -39,7 +40,21 @@ struct Part {
     id: Uuid,
     topic: String,
     partition: i32,
-    outcome: Result<Appended, Refusal>,
+    outcome: Result<Appended, Failed>,
+}
+
+/// A batch that is not in the log.
+#[derive(Debug)]
+struct Failed {
+    refusal: Refusal,
+    /// That of the log which refused it, or -1.
+    log_start_offset: i64,
+}
+
+impl<T: Into<Refusal>> From<T> for Failed {
+    fn from(refusal: T) -> Self {
+        Self { refusal: refusal.into(), log_start_offset: -1 }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +68,8 @@ pub(crate) fn handle(ctx: &mut Ctx<'_>, request: ProduceRequest, version: i16) -
     let acks = request.acks;
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     let transactional_id = request.transactional_id.as_ref().map(|id| id.to_string());
+    // Nobody is authorized to write into the transaction of nobody.
+    let is_unauthorized = transactional_id.is_none() && has_transactional_records(&request);
     let mut parts = Vec::new();
     for topic in request.topic_data {
         let name = if version >= 13 {
@@ -64,6 +81,7 @@ pub(crate) fn handle(ctx: &mut Ctx<'_>, request: ProduceRequest, version: i16) -
             let records = data.records.unwrap_or_default();
             let asked = Asked { acks, version, transactional_id: transactional_id.as_deref() };
             let outcome = match &name {
+                _ if is_unauthorized => Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED.into()),
                 Err(code) => Err((*code).into()),
                 Ok(name) => append(ctx, name, data.index, &records, asked),
             };
@@ -92,6 +110,13 @@ pub(crate) fn handle(ctx: &mut Ctx<'_>, request: ProduceRequest, version: i16) -
     Reply::Now(produce.response(&ctx.cluster))
 }
 
+/// Java: `RequestUtils.hasTransactionalRecords`, which looks at the first batch of each partition.
+fn has_transactional_records(request: &ProduceRequest) -> bool {
+    let data = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    let mut batches = data.filter_map(|data| Batches::new(data.records.clone()?).next()?.ok());
+    batches.any(|batch| batch.is_transactional())
+}
+
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     acks: i16,
@@ -105,13 +130,14 @@ fn append(
     partition: i32,
     records: &Bytes,
     asked: Asked<'_>,
-) -> Result<Appended, Refusal> {
+) -> Result<Appended, Failed> {
     if let Some(code) = ctx.injected(topic, partition) {
         return Err(code.into());
     }
     if ctx.cluster.partition(topic, partition).is_none() {
         return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.into());
     }
+    only_batch(records, asked.version)?;
     if !(-1..=1).contains(&asked.acks) {
         return Err(ErrorCode::INVALID_REQUIRED_ACKS.into());
     }
@@ -133,8 +159,12 @@ fn append(
     let Some(state) = ctx.cluster.partition_mut(topic, partition) else {
         return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.into());
     };
-    let info = state.log.append(records, &AppendRules { leader_epoch, ..rules })?;
     let log_start_offset = state.log.start_offset();
+    let appended = state.log.append(records, &AppendRules { leader_epoch, ..rules });
+    let info = appended.map_err(|refusal| {
+        let says_start = tells_log_start(refusal.code);
+        Failed { refusal, log_start_offset: if says_start { log_start_offset } else { -1 } }
+    })?;
     ctx.cluster.touch(topic, partition);
     Ok(Appended { info, log_start_offset, leader_epoch })
 }
@@ -219,14 +249,14 @@ impl Part {
 
     fn answer(&self, cluster: &ClusterState, hints: &mut Hints, version: i16) -> PartitionProduceResponse {
         let answer = PartitionProduceResponse::default().with_index(self.partition);
-        let refusal = match &self.outcome {
+        let Failed { refusal, log_start_offset } = match &self.outcome {
             Ok(Appended { info, log_start_offset, .. }) => {
                 return answer
                     .with_base_offset(info.first_offset)
                     .with_log_append_time_ms(info.log_append_time_ms)
                     .with_log_start_offset(*log_start_offset);
             }
-            Err(refusal) => refusal,
+            Err(failed) => failed,
         };
         let records = refusal.records.iter().map(|(index, why)| {
             let message = Some(StrBytes::from_string(why.clone()));
@@ -240,22 +270,19 @@ impl Part {
             .map(|(leader, epoch)| {
                 LeaderIdAndEpoch::default().with_leader_id(leader).with_leader_epoch(epoch)
             });
-        let log = cluster.partition(&self.topic, self.partition).map(|partition| &partition.log);
-        let log_start_offset =
-            log.filter(|_| was_seen_by_the_log(refusal.code)).map_or(-1, |log| log.start_offset());
         answer
             .with_error_code(refusal.code.0)
             .with_base_offset(-1)
             .with_log_append_time_ms(-1)
-            .with_log_start_offset(log_start_offset)
+            .with_log_start_offset(*log_start_offset)
             .with_record_errors(records.collect())
             .with_error_message(refusal.message.clone().map(StrBytes::from_string))
             .with_current_leader(leader.unwrap_or_default())
     }
 }
 
-/// Errors whose answer has the log's start offset (Java: `ReplicaManager.appendToLocalLog`).
-fn was_seen_by_the_log(code: ErrorCode) -> bool {
+/// Errors of the log whose answer has its start offset (Java: `ReplicaManager.appendToLocalLog`).
+fn tells_log_start(code: ErrorCode) -> bool {
     matches!(
         code,
         ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER

@@ -83,13 +83,6 @@ impl ClusterState {
         if !new.assignments.is_empty() {
             return self.check_assignments(new);
         }
-        let count = new.partitions.filter(|count| *count != -1).unwrap_or(self.settings.partitions_default);
-        if count <= 0 {
-            return refuse(
-                ErrorCode::INVALID_PARTITIONS,
-                "Number of partitions was set to an invalid non-positive value.",
-            );
-        }
         let alive: Vec<_> = self.alive().collect();
         let asked = new.replication.filter(|factor| *factor != -1);
         let factor = asked.unwrap_or(self.settings.replication_default.min(self.brokers.len() as i16));
@@ -97,6 +90,13 @@ impl ClusterState {
             return refuse(
                 ErrorCode::INVALID_REPLICATION_FACTOR,
                 "Replication factor must be larger than 0, or -1 to use the default value.",
+            );
+        }
+        let count = new.partitions.filter(|count| *count != -1).unwrap_or(self.settings.partitions_default);
+        if count <= 0 {
+            return refuse(
+                ErrorCode::INVALID_PARTITIONS,
+                "Number of partitions was set to an invalid non-positive value.",
             );
         }
         if factor as usize > alive.len() {

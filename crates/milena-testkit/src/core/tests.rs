@@ -419,7 +419,7 @@ fn special_times_are_answered_from_the_version_on_that_has_them() {
     assert_eq!(ask(1, -1), (ErrorCode::NONE, 2));
     assert_eq!(ask(1, -2), (ErrorCode::NONE, 1));
     assert_eq!(ask(6, -3), (ErrorCode::UNSUPPORTED_VERSION, -1));
-    assert_eq!(ask(7, -3), (ErrorCode::NONE, 1));
+    assert_eq!(ask(7, -3), (ErrorCode::NONE, 0));
     assert_eq!(ask(8, -4), (ErrorCode::NONE, 1));
     assert_eq!(ask(9, -5), (ErrorCode::NONE, -1));
     assert_eq!(ask(9, 1_767_225_600_000), (ErrorCode::NONE, 1));

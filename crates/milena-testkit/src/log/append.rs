@@ -74,7 +74,8 @@ impl Log {
         if header.has_producer_id()
             && let Check::Duplicate(known) = self.producers.check(&header)?
         {
-            let log_append_time_ms = if rules.log_append_time { known.timestamp } else { NO_TIMESTAMP };
+            // As Kafka: whosever time it is (`LogAppendInfo.setLogAppendTime` with the duplicate's).
+            let log_append_time_ms = known.timestamp;
             let (first_offset, last_offset) = (known.first_offset, known.last_offset);
             return Ok(AppendInfo { first_offset, last_offset, log_append_time_ms, is_duplicate: true });
         }
@@ -160,7 +161,10 @@ impl Log {
 }
 
 /// `ProduceRequest.validateRecords`: since Produce version 3 there is exactly one batch, of magic 2.
-fn only_batch(records: &Bytes, version: i16) -> Result<Batch, Refusal> {
+///
+/// # Errors
+/// What the partition is answered with, before anything else is looked at.
+pub fn only_batch(records: &Bytes, version: i16) -> Result<Batch, Refusal> {
     let mut batches = records::Batches::new(records.clone());
     let batch = match batches.next() {
         Some(Ok(batch)) => batch,

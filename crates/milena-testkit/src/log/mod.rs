@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use records::{Batch, BatchHeader};
 
-pub use append::{AppendInfo, AppendRules, Refusal};
+pub use append::{AppendInfo, AppendRules, Refusal, only_batch};
 pub use epochs::EpochCache;
 pub use producers::{ProducedBatch, ProducerEntry, ProducerStates};
 pub use read::{ReadLimit, Slice, TimestampAndOffset};
@@ -28,6 +28,8 @@ pub struct Log {
     start_offset: i64,
     end_offset: i64,
     size_in_bytes: usize,
+    /// The first batch with the greatest timestamp. DeleteRecords leaves it where it is: a segment keeps what it has seen.
+    newest: Option<StoredBatch>,
     epochs: EpochCache,
     producers: ProducerStates,
     txns: TxnIndex,
@@ -112,6 +114,7 @@ impl Log {
         self.end_offset = self.end_offset.min(offset);
         self.start_offset = self.start_offset.min(self.end_offset);
         self.epochs.truncate_from_end(self.end_offset);
+        self.find_newest();
         self.rebuild_producers();
     }
 
@@ -151,7 +154,15 @@ impl Log {
             let next = batch.header.next_offset();
             self.advance_start(next);
         }
+        if self.start_offset != before {
+            self.find_newest();
+        }
         self.start_offset != before
+    }
+
+    fn find_newest(&mut self) {
+        let first = self.batches.iter().rev().max_by_key(|batch| batch.header.max_timestamp());
+        self.newest = first.cloned();
     }
 
     /// Damages a stored batch: the byte `at` bytes into the batch that holds `offset` gets all its bits turned.
@@ -179,7 +190,11 @@ impl Log {
         if let Some(epoch) = header.leader_epoch() {
             self.epochs.assign(epoch, header.base_offset());
         }
-        self.batches.push_back(StoredBatch { header, bytes, appended_ms: now_ms });
+        let stored = StoredBatch { header, bytes, appended_ms: now_ms };
+        if self.newest.as_ref().is_none_or(|newest| newest.header.max_timestamp() < header.max_timestamp()) {
+            self.newest = Some(stored.clone());
+        }
+        self.batches.push_back(stored);
     }
 
     /// Reads the producers' state again from what is left, as a broker does after a truncation.

@@ -115,9 +115,8 @@ impl Log {
 
     /// The first record that has the greatest timestamp of all.
     pub fn offset_of_max_timestamp(&self) -> Option<TimestampAndOffset> {
-        let greatest = self.batches.iter().map(|batch| batch.header.max_timestamp()).max()?;
-        let batch = self.batches.iter().find(|batch| batch.header.max_timestamp() == greatest)?;
-        records_of(batch).into_iter().find(|found| found.timestamp == greatest)
+        let batch = self.newest.as_ref()?;
+        records_of(batch).into_iter().find(|found| found.timestamp == batch.header.max_timestamp())
     }
 
     /// Index of the first batch that ends at or after an offset.

@@ -168,8 +168,14 @@ impl Fetch {
         if !is_ready {
             return None;
         }
-        let mut partitions: Vec<_> =
-            self.wants.iter().cloned().zip(found.partitions.into_iter().map(|found| found.data)).collect();
+        // What was refused before it was looked at comes last (`KafkaApis.processResponseCallback`).
+        let mut found: Vec<_> = self.wants.iter().cloned().zip(found.partitions).collect();
+        found.sort_by_key(|(_, partition)| match ErrorCode(partition.data.error_code) {
+            _ if !partition.is_erroneous => 0,
+            ErrorCode::UNKNOWN_TOPIC_ID => 1,
+            _ => 2,
+        });
+        let mut partitions: Vec<_> = found.into_iter().map(|(want, found)| (want, found.data)).collect();
         let sessions = world.data.sessions.of(self.broker);
         let session_id = sessions.close(&self.context, &mut partitions, world.now);
         Some(self.response(&world.cluster, session_id, partitions))

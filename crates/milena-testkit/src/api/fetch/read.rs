@@ -35,7 +35,8 @@ impl Fetch {
             let data = match self.admit(cluster, want) {
                 Err(code) => {
                     is_erroneous = true;
-                    failed(want.partition, code)
+                    // Java builds this one in another place, with an empty list where the others have none.
+                    failed(want.partition, code).with_aborted_transactions(Some(Vec::new()))
                 }
                 Ok(partition) => {
                     let is_first = found.bytes == 0;
@@ -83,9 +84,6 @@ impl Fetch {
             .with_log_start_offset(partition.log.start_offset())
             .with_preferred_read_replica(BrokerId(-1))
             .with_aborted_transactions(None);
-        if self.isolation == Isolation::ReadCommitted {
-            data.aborted_transactions = Some(Vec::new());
-        }
         if let Some(replica) = self.preferred_replica(cluster, partition, want.offset) {
             data.preferred_read_replica = replica;
             return Ok((data, Slice::default()));
@@ -93,6 +91,9 @@ impl Fetch {
         if let Some(end) = diverging(want, partition, view.end_offset)? {
             data.diverging_epoch = end;
             return Ok((data, Slice::default()));
+        }
+        if self.isolation == Isolation::ReadCommitted {
+            data.aborted_transactions = Some(Vec::new());
         }
         if want.offset > view.end_offset {
             return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
@@ -105,8 +106,9 @@ impl Fetch {
         let limit = ReadLimit { bytes_max, min_one_batch: is_first, offset_max };
         let mut slice = partition.log.read(want.offset, limit)?;
         if slice.is_first_cut {
-            // From version 3 on, nothing instead of a piece of the first batch.
+            // From version 3 on, nothing instead of a piece of the first batch, not even a list.
             slice = Slice::default();
+            data.aborted_transactions = data.aborted_transactions.filter(|_| bytes_max == 0);
         }
         if self.isolation == Isolation::ReadCommitted
             && let Some(end) = slice.end_offset

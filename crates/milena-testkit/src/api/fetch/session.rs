@@ -124,7 +124,7 @@ impl Cache {
         match *context {
             Context::Sessionless => 0,
             Context::Full { uses_topic_ids, slots } => {
-                if !self.make_room(slots, now) || partitions.is_empty() {
+                if !self.make_room(slots, now) {
                     return 0;
                 }
                 let cached = partitions.iter().map(|(want, data)| Cached::new(want.clone(), data)).collect();
