@@ -230,9 +230,11 @@ impl Drive {
     fn wake(&self) -> Option<Instant> {
         let mut wake = vec![
             self.parts.membership.as_ref().and_then(Membership::poll_timeout),
-            self.parts.committer.as_ref().and_then(Committer::poll_timeout),
+            // Without a coordinator there is nobody to send it to: what is due would be due again at once, without end.
+            self.coordinator().and(self.parts.committer.as_ref()).and_then(Committer::poll_timeout),
             self.parts.fetcher.positions_timeout(),
-            self.closing.as_ref().map(|closing| closing.deadline),
+            // Past it only the membership's own time limits count: what is late already is no reason to wake.
+            self.closing.as_ref().map(|closing| closing.deadline).filter(|deadline| *deadline > clock::now()),
         ];
         if self.parts.committer.is_some() {
             wake.push(Some(self.collect_at));
@@ -584,13 +586,18 @@ impl Drive {
         });
     }
 
+    /// Who is to be sent commits, where that is known.
+    fn coordinator(&self) -> Option<&Coordinator> {
+        match &self.parts.membership {
+            Some(membership) => membership.coordinator(),
+            None => self.standalone_coordinator.as_ref(),
+        }
+    }
+
     fn send_commit(&mut self, now: Instant) {
+        let coordinator = self.coordinator().cloned();
         let Some(committer) = &mut self.parts.committer else { return };
         let member = self.parts.membership.as_ref().and_then(Membership::snapshot);
-        let coordinator = match &self.parts.membership {
-            Some(membership) => membership.coordinator().cloned(),
-            None => self.standalone_coordinator.clone(),
-        };
         let Some(coordinator) = coordinator else {
             if self.parts.membership.is_none() && !committer.is_settled() {
                 self.find_standalone();
