@@ -116,3 +116,34 @@ async fn in_memory_the_clock_may_stand_still() {
     assert!(cluster.now() >= Duration::from_secs(3600));
     assert!(real.elapsed() < Duration::from_secs(60));
 }
+
+/// A full partition beside empty ones on the same broker: its records never wait for the others' long poll.
+#[cfg(feature = "connect")]
+#[tokio::test(start_paused = true)]
+async fn empty_neighbours_hold_nothing_up() {
+    use std::sync::Arc;
+
+    let value = "x".repeat(1000);
+    let cluster = Cluster::builder().topic("orders", 64).start_in_memory().unwrap();
+    for _ in 0..60 {
+        cluster.append("orders", 0, vec![value.as_str(); 1000]).unwrap();
+    }
+    let config = ClientConfig::bootstrap(&cluster.bootstrap_servers()).unwrap().build().unwrap();
+    let client = Client::connect_over(config, Arc::new(cluster.clone())).await.unwrap();
+    // So little that the full one holds its share after each answer.
+    let fetch = FetchConfig::builder().budget_bytes(8 << 20).build().unwrap();
+    let partitions = (0..64).map(|number| (TopicPartition::new("orders", number), Start::Earliest)).collect();
+    let partitions = Subscription::Partitions(partitions);
+    let mut consumer = Consumer::start(&client, &fetch, None, partitions, Reset::Earliest).await.unwrap();
+    let start = cluster.now();
+    let mut read = 0;
+    while read < 60_000 {
+        let batch = consumer.next().await.unwrap().unwrap();
+        read += batch.records().count();
+        // A sink that takes its time, so that more is fetched than read.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // Sixty batches of a millisecond each; one long poll alone would be 500.
+    let took = cluster.now() - start;
+    assert!(took < Duration::from_millis(400), "{took:?}");
+}

@@ -19,6 +19,8 @@ use crate::fetch::{LogEnds, Shared};
 pub(super) struct Applied {
     /// Some partition moved forward, or the answer is an honest "nothing new".
     pub(super) progress: bool,
+    /// Records came.
+    pub(super) brought: bool,
     /// Nothing moved, and not for want of records.
     pub(super) pause: bool,
     /// Metadata is out of date.
@@ -94,7 +96,8 @@ pub(super) fn apply(
         }
         shared.events.send(event);
     }
-    if !chunks.is_empty() {
+    applied.brought = !chunks.is_empty();
+    if applied.brought {
         shared.queue.push(chunks);
     }
     applied

@@ -21,8 +21,17 @@ use crate::net::{Link, decode};
 pub(super) async fn run(shared: Arc<Shared>, broker: BrokerId) {
     let config = shared.client.config();
     let backoff = Backoff::new(config.retry_backoff(), config.retry_backoff_max(), shared.client.seed());
-    let mut task =
-        Task { shared, broker, link: None, session: Session::new(), backoff, turn: 0, not_before: None };
+    let lull = Lull::default();
+    let mut task = Task {
+        shared,
+        broker,
+        link: None,
+        session: Session::new(),
+        backoff,
+        turn: 0,
+        not_before: None,
+        lull,
+    };
     while !task.shared.is_closed() {
         task.step().await;
     }
@@ -39,6 +48,30 @@ struct Task {
     turn: u64,
     /// The broker is left alone until then: it failed, or asked for it.
     not_before: Option<Instant>,
+    lull: Lull,
+}
+
+/// How often the others are asked while a partition that holds its share is left out. Such a request is answered at once, so
+/// that it never holds up the partition that has something; and so it is the client that has to wait between two of them.
+#[derive(Default)]
+struct Lull {
+    until: Option<Instant>,
+    step: Duration,
+}
+
+impl Lull {
+    const FIRST: Duration = Duration::from_millis(5);
+
+    /// Something came, or nobody is left out.
+    fn end(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Nothing came: half as often, down to what a long poll comes to.
+    fn go_on(&mut self, now: Instant, longest: Duration) {
+        self.step = (self.step * 2).clamp(Self::FIRST, longest.max(Self::FIRST));
+        self.until = Some(now + self.step);
+    }
 }
 
 /// What to do next.
@@ -74,7 +107,7 @@ impl Task {
         }
         let shared = &self.shared;
         let mut table = shared.table();
-        let (brokers, partitions) = (table.broker_count(), table.len());
+        let (brokers, partitions) = (table.broker_count(), table.full_count(now));
         let limits = self.plan_limits(brokers, partitions);
         let broker = self.broker;
         let mut wake: Option<Instant> = None;
@@ -103,10 +136,15 @@ impl Task {
         let idle = shared.budget.used() == 0;
         let planned = plan(&candidates, &limits, shared.budget.available(), idle, self.turn);
         drop(candidates);
-        let (wants, max_bytes) = match planned {
-            FetchPlan::Fetch { wants, max_bytes } => (wants, max_bytes),
+        let (wants, max_bytes, hurry) = match planned {
+            FetchPlan::Fetch { wants, max_bytes, hurry } => (wants, max_bytes, hurry),
             FetchPlan::Wait(Wait::Budget | Wait::NothingToFetch) => return Next::Wait { until: wake },
         };
+        if !hurry {
+            self.lull.end();
+        } else if let Some(until) = self.lull.until.filter(|until| *until > now) {
+            return Next::Wait { until: Some(wake.map_or(until, |wake| wake.min(until))) };
+        }
         self.turn += 1;
         // No more than all partitions together may bring: what is reserved here, no other broker can use.
         let asked: i64 = wants.iter().map(|want| i64::from(want.max_bytes)).sum();
@@ -118,7 +156,11 @@ impl Task {
         }
         drop(table);
         let credit = shared.budget.take(usize::try_from(max_bytes).unwrap_or(0));
-        let request = self.session.build(&wants, &self.fetch_limits(max_bytes));
+        let mut limits = self.fetch_limits(max_bytes);
+        if hurry {
+            limits.max_wait_ms = 0;
+        }
+        let request = self.session.build(&wants, &limits);
         Next::Fetch { request, credit }
     }
 
@@ -147,7 +189,7 @@ impl Task {
 
     async fn fetch(&mut self, request: FetchRequest, credit: Credit) {
         match self.exchange(&request, credit).await {
-            Ok(response) => self.handle_response(request.max_bytes, &response),
+            Ok(response) => self.handle_response(&request, &response),
             Err(error) => self.handle_failure(error),
         }
     }
@@ -172,11 +214,11 @@ impl Task {
         Ok(response)
     }
 
-    fn handle_response(&mut self, max_bytes: i32, response: &FetchResponse) {
+    fn handle_response(&mut self, request: &FetchRequest, response: &FetchResponse) {
         let now = clock::now();
         let throttle = u64::try_from(response.throttle_time_ms).unwrap_or(0);
         // A throttled answer is empty, whatever there is.
-        let room = if throttle > 0 { 0 } else { usize::try_from(max_bytes).unwrap_or(0) };
+        let room = if throttle > 0 { 0 } else { usize::try_from(request.max_bytes).unwrap_or(0) };
         let applied = match self.session.handle_response(response) {
             Ok(answer) => apply(&self.shared, now, self.broker, room, answer, &response.node_endpoints),
             Err(refused) => {
@@ -191,6 +233,11 @@ impl Task {
                 return;
             }
         };
+        if applied.brought {
+            self.lull.end();
+        } else if request.max_wait_ms == 0 {
+            self.lull.go_on(now, self.shared.config.max_wait());
+        }
         self.release();
         if applied.progress {
             self.backoff.reset();

@@ -289,9 +289,9 @@ impl Table {
         self.brokers.len()
     }
 
-    /// How many partitions are ours.
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
+    /// How many partitions have something to read, or may have for all that is known.
+    pub(super) fn full_count(&self, now: Instant) -> usize {
+        self.entries.values().filter(|entry| !entry.is_at_end(now)).count()
     }
 
     /// The entry of a partition, if it is still in that epoch.
@@ -536,6 +536,16 @@ impl Entry {
     /// Where its reader is, or would be: the next offset to hand out, or to fetch where nothing was fetched yet.
     fn at(&self) -> Option<i64> {
         self.lease.position().or(self.position.offset())
+    }
+
+    /// Whether there is nothing to read of it: nothing buffered, and nothing more in the log when it was last asked.
+    fn is_at_end(&self, now: Instant) -> bool {
+        let (Some(position), Some(log)) = (self.position.fetch_position(now), self.log) else { return false };
+        let end = match log.last_stable_offset {
+            ..0 => log.high_watermark,
+            stable => log.high_watermark.min(stable),
+        };
+        self.lease.buffered_bytes() == 0 && position.offset >= end
     }
 
     pub(super) fn is_stuck(&self) -> bool {

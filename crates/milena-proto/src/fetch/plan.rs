@@ -49,6 +49,9 @@ pub enum FetchPlan {
         wants: Vec<Want>,
         /// Bytes to ask for over all of them.
         max_bytes: i32,
+        /// A partition was left out only because it holds its share, and may be wanted again at any moment: the broker must
+        /// not sit on this request until one of the others has something.
+        hurry: bool,
     },
     /// Ask for nothing, and why.
     Wait(Wait),
@@ -81,7 +84,15 @@ pub fn plan(
     if budget_available == 0 || (budget_available < limits.budget_floor && !idle) {
         return FetchPlan::Wait(Wait::Budget);
     }
-    let mut wants: Vec<Want> = candidates.iter().filter_map(|candidate| want(candidate, limits)).collect();
+    let mut hurry = false;
+    let mut wants = Vec::with_capacity(candidates.len());
+    for candidate in candidates {
+        match candidate.wanted_from() {
+            Some(_) if candidate.holds_its_share(limits) => hurry = true,
+            Some(position) => wants.push(candidate.want(position, limits)),
+            None => {}
+        }
+    }
     if wants.is_empty() {
         return FetchPlan::Wait(Wait::NothingToFetch);
     }
@@ -89,28 +100,35 @@ pub fn plan(
     wants.rotate_left(start);
     // The broker sends one batch whole even where it is larger (KIP-74), so that a request of any size makes progress.
     let max_bytes = i32::try_from(limits.bytes_max.min(budget_available)).unwrap_or(i32::MAX).max(1);
-    FetchPlan::Fetch { wants, max_bytes }
+    FetchPlan::Fetch { wants, max_bytes, hurry }
 }
 
-fn want(candidate: &Candidate<'_>, limits: &PlanLimits) -> Option<Want> {
-    let Candidate { tp, topic_id, epoch, position, paused, busy, buffered_bytes, max_bytes } = *candidate;
-    let position = position?;
-    if paused || busy || (buffered_bytes > 0 && buffered_bytes >= limits.partition_share) {
-        return None;
+impl Candidate<'_> {
+    /// From where to fetch it, if it is to be fetched at all.
+    fn wanted_from(&self) -> Option<FetchPosition> {
+        self.position.filter(|_| !self.paused && !self.busy)
     }
-    Some(Want {
-        tp: tp.clone(),
-        topic_id,
-        epoch,
-        offset: position.offset,
-        current_leader_epoch: position.current_leader_epoch,
-        last_fetched_epoch: position.last_epoch,
-        max_bytes: if max_bytes > 0 { max_bytes } else { limits.partition_bytes_max },
-    })
+
+    fn holds_its_share(&self, limits: &PlanLimits) -> bool {
+        self.buffered_bytes > 0 && self.buffered_bytes >= limits.partition_share
+    }
+
+    fn want(&self, position: FetchPosition, limits: &PlanLimits) -> Want {
+        Want {
+            tp: self.tp.clone(),
+            topic_id: self.topic_id,
+            epoch: self.epoch,
+            offset: position.offset,
+            current_leader_epoch: position.current_leader_epoch,
+            last_fetched_epoch: position.last_epoch,
+            max_bytes: if self.max_bytes > 0 { self.max_bytes } else { limits.partition_bytes_max },
+        }
+    }
 }
 
 /// The bytes of one partition that may wait to be handed out, where so many partitions share a budget: an equal part, so that
-/// one that nobody reads cannot starve the others.
+/// one that nobody reads cannot starve the others. Partitions that have nothing to read do not count: a full one among many
+/// empty ones would have to stop after each answer.
 pub fn partition_share(budget_total: usize, partitions: usize) -> usize {
     (budget_total / partitions.max(1)).max(1)
 }

@@ -31,7 +31,7 @@ fn ready(tp: &TopicPartition) -> Candidate<'_> {
 #[track_caller]
 fn fetched(plan: FetchPlan) -> (Vec<i32>, i32) {
     match plan {
-        FetchPlan::Fetch { wants, max_bytes } => {
+        FetchPlan::Fetch { wants, max_bytes, .. } => {
             (wants.iter().map(|want| want.tp.partition).collect(), max_bytes)
         }
         FetchPlan::Wait(wait) => panic!("{wait:?}"),
@@ -127,4 +127,25 @@ fn shares_are_equal_and_never_nothing() {
     assert_eq!(partition_share(1000, 4), 250);
     assert_eq!(partition_share(1000, 0), 1000);
     assert_eq!(partition_share(10, 1000), 1);
+}
+
+#[test]
+fn a_request_without_a_partition_that_holds_its_share_is_in_a_hurry() {
+    type Change = fn(&mut Candidate<'_>);
+    let table: [(&str, Change, bool); 5] = [
+        ("with a little buffered", |c| c.buffered_bytes = 249, false),
+        ("with its share buffered", |c| c.buffered_bytes = 250, true),
+        ("paused", |c| (c.buffered_bytes, c.paused) = (250, true), false),
+        ("busy", |c| (c.buffered_bytes, c.busy) = (250, true), false),
+        ("without a position", |c| (c.buffered_bytes, c.position) = (250, None), false),
+    ];
+    let tps = partitions();
+    for (what, change, expected) in table {
+        let mut candidates = [ready(&tps[0]), ready(&tps[1])];
+        change(&mut candidates[1]);
+        let FetchPlan::Fetch { hurry, .. } = plan(&candidates, &LIMITS, 10_000, true, 0) else {
+            panic!("{what}");
+        };
+        assert_eq!(hurry, expected, "{what}");
+    }
 }
