@@ -195,27 +195,23 @@ async fn everything(version: Version, nodes: i32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "starts brokers"]
 async fn the_newest_brokers_are_administered() {
     everything(Version::NEWEST, 3).await;
 }
 
 /// With ZooKeeper only the controller creates and deletes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "starts brokers"]
 async fn brokers_with_zookeeper_are_administered() {
     everything(Version::LAST_2, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "starts brokers"]
 async fn the_oldest_broker_is_administered() {
     everything(Version::OLDEST, 1).await;
 }
 
 /// A controller that moved is found again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "starts brokers"]
 async fn a_controller_that_moved_is_found() {
     let kafka = start(Options::new(Version::LAST_2).nodes(2)).await.unwrap();
     let client = connect(&kafka.bootstrap()).await;

@@ -208,7 +208,6 @@ async fn refusals_are_honest(client: &Client) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "starts brokers"]
 async fn the_newest_broker_takes_what_is_written_and_java_reads_it() {
     let kafka = start(Options::new(Version::NEWEST)).await.unwrap();
     let client = connect(&kafka.bootstrap()).await;
@@ -218,7 +217,6 @@ async fn the_newest_broker_takes_what_is_written_and_java_reads_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "starts brokers"]
 async fn a_broker_with_zookeeper_takes_what_is_written_and_java_reads_it() {
     let kafka = start(Options::new(Version::LAST_2)).await.unwrap();
     let client = connect(&kafka.bootstrap()).await;
@@ -228,7 +226,6 @@ async fn a_broker_with_zookeeper_takes_what_is_written_and_java_reads_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "starts brokers"]
 async fn the_oldest_broker_takes_what_is_written_and_java_reads_it() {
     let kafka = start(Options::new(Version::OLDEST)).await.unwrap();
     let client = connect(&kafka.bootstrap()).await;
@@ -239,7 +236,6 @@ async fn the_oldest_broker_takes_what_is_written_and_java_reads_it() {
 /// Answers get lost, connections break, a producer id is hard to get: with numbers every record is there once and in
 /// order, and its offset is true.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "starts brokers"]
 async fn numbered_records_are_written_once_whatever_the_network_does() {
     let (kafka, proxies) = proxied(Options::new(Version::NEWEST)).await.unwrap();
     let client = connect(&kafka.bootstrap()).await;
@@ -275,7 +271,6 @@ async fn numbered_records_are_written_once_whatever_the_network_does() {
 
 /// A record whose answers all get lost is written, and nobody claims that it is not; the next one is not taken for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "starts brokers"]
 async fn a_record_whose_answer_never_comes_may_be_written() {
     let (kafka, proxies) = proxied(Options::new(Version::NEWEST)).await.unwrap();
     let client = connect(&kafka.bootstrap()).await;
@@ -296,7 +291,6 @@ async fn a_record_whose_answer_never_comes_may_be_written() {
 
 /// The leader dies in the middle; another takes over. Everything is there once and in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "starts brokers"]
 async fn a_leader_that_dies_costs_no_record() {
     let options = Options::new(Version::NEWEST).nodes(3).property("min.insync.replicas", "2");
     let kafka = Arc::new(start(options).await.unwrap());
@@ -337,7 +331,6 @@ async fn a_leader_that_dies_costs_no_record() {
 
 /// Memory is a bound: a producer whose broker does not answer takes no more than it may, waits, says so, and goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "starts brokers"]
 async fn memory_bounds_what_is_taken() {
     let kafka = start(Options::new(Version::NEWEST)).await.unwrap();
     let client = connect(&kafka.bootstrap()).await;
