@@ -59,6 +59,7 @@ class Member:
     def __init__(self, group, **more):
         self.owned = set()
         self.records = []
+        self.closing = False
         self.consumer = Consumer({
             "bootstrap.servers": BOOTSTRAP, "group.id": group, "auto.offset.reset": "earliest",
             "enable.auto.commit": False, "isolation.level": "read_committed", **more,
@@ -69,7 +70,9 @@ class Member:
             self.owned |= {partition.partition for partition in partitions}
 
         def revoked(consumer, partitions):
-            self.commit()
+            # While it closes, librdkafka may refuse to commit (_DESTROY): that was done before.
+            if not self.closing:
+                self.commit()
             self.owned -= {partition.partition for partition in partitions}
 
         self.consumer.subscribe([topic], on_assign=assigned, on_revoke=revoked)
@@ -78,6 +81,11 @@ class Member:
         message = self.consumer.poll(0.05)
         if message is not None and message.error() is None:
             self.records.append((message.partition(), message.offset(), message.value().decode()))
+
+    def close(self):
+        self.commit()
+        self.closing = True
+        self.consumer.close()
 
     def commit(self):
         try:
@@ -111,12 +119,11 @@ def group(name, protocol):
     until([first, second], lambda: len(first.owned) == 2 and len(second.owned) == 2)
     say("rebalance", name=name, together=sorted(first.owned | second.owned),
         again=len(first.records) - 1000 + len(second.records))
-    first.commit()
-    first.consumer.close()
+    first.close()
     until([second], lambda: len(second.owned) == 4)
     committed = second.consumer.committed([TopicPartition("session", partition) for partition in range(4)], DEADLINE)
     say("left", name=name, owned=sorted(second.owned), committed=[partition.offset for partition in committed])
-    second.consumer.close()
+    second.close()
 
 
 def transactions():
@@ -143,6 +150,8 @@ def transactions():
     committed = member.consumer.committed([TopicPartition("txn", 0)], DEADLINE)
     say("offsets in a transaction", position=[partition.offset for partition in positions],
         committed=[partition.offset for partition in committed])
+    # Its offsets went with the transaction.
+    member.closing = True
     member.consumer.close()
 
 
