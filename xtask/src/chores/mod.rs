@@ -5,6 +5,7 @@ mod ci;
 mod demo;
 mod golden;
 mod kafka;
+mod sim;
 
 use std::collections::VecDeque;
 use std::env;
@@ -23,7 +24,10 @@ cargo xtask kafka up [--version 4.3.1] [--nodes 1] [--name default] [--property 
 cargo xtask kafka down [--name default]
 cargo xtask kafka status
 cargo xtask golden assignors        write testdata/assignors again, with Java's assignors
-cargo xtask golden segments [4.3.1] write testdata/segments again, with real brokers and other people's producers";
+cargo xtask golden segments [4.3.1] write testdata/segments again, with real brokers and other people's producers
+cargo xtask sim --seed N            one simulated world, with all that happens in it
+cargo xtask sim --seeds N [--from S]
+                                    many on all cores, and one line about them";
 
 /// Runs the chore that the command line names.
 #[must_use]
@@ -36,6 +40,7 @@ pub fn main() -> ExitCode {
         "demo" => demo::run(args),
         "golden" => golden::run(args),
         "kafka" => kafka::run(args),
+        "sim" => sim::run(args),
         _ => Err(Error::new(USAGE)),
     };
     match done {

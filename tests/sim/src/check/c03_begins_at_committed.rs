@@ -1,0 +1,28 @@
+//! C3: an ownership begins where the group has committed to, or where a seek said.
+
+use std::time::Duration;
+
+use super::Invariant;
+use crate::fact::Fact;
+use crate::ledger::Ledger;
+
+#[derive(Debug)]
+pub(super) struct BeginsAtCommitted;
+
+impl Invariant for BeginsAtCommitted {
+    fn name(&self) -> &'static str {
+        "C3"
+    }
+
+    fn check(&mut self, ledger: &Ledger<'_>, _at: Duration, fact: &Fact) -> Result<(), String> {
+        let Fact::Delivered { client, at, offset, .. } = fact else { return Ok(()) };
+        let Some(session) = ledger.session(client, at).filter(|session| session.first.is_none()) else {
+            return Ok(());
+        };
+        let log = ledger.log(at);
+        if session.bases.iter().any(|base| log.next(*base) == Some(*offset)) {
+            return Ok(());
+        }
+        Err(format!("{client} begins {at} at {offset}, and not at {:?}", session.bases))
+    }
+}
