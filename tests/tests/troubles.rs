@@ -79,7 +79,7 @@ fn throttling() -> Bytes {
     answer.freeze()
 }
 
-/// A last commit that is not answered is waited for a second, whatever the deadline was.
+/// A last commit that is not answered is waited for until the deadline: a coordinator that moves is back by then.
 async fn a_drain_says_what_it_waited_for(kafka: &Kafka) {
     let group = "unanswered";
     kafka.create_topic(group, 1, 1, &[]).expect("the topic is created");
@@ -88,16 +88,17 @@ async fn a_drain_says_what_it_waited_for(kafka: &Kafka) {
     let member = Member::join(group, &kafka.bootstrap(), group, group, &never).await;
     member.until_delivered(group, 0, 20).await;
     member.ack_all();
-    let error = member.source().drain(Duration::from_secs(47)).await.expect_err("nothing is committed");
-    assert!(!error.to_string().contains("47"), "{error}");
+    member.source().drain(Duration::from_secs(5)).await.expect_err("nothing is committed");
     let revoked = member.seen().events.iter().find_map(|event| match event {
         Event::Revoked { drained: Err(undrained), .. } => Some(undrained.clone()),
         _ => None,
     });
     let undrained = revoked.expect("what was given up was not committed");
     assert_eq!(undrained.unacknowledged, None);
+    let (_, waited) = undrained.uncommitted.clone().expect("the commit was not answered");
+    assert!(waited > Duration::from_secs(2), "{waited:?} of 5 s");
     let text = undrained.to_error().to_string();
-    for part in ["topic unanswered", "partition 0", "the last commit", "was not answered within 1."] {
+    for part in ["topic unanswered", "partition 0", "the last commit", "was not answered within "] {
         assert!(text.contains(part), "{part:?} is not in {text:?}");
     }
     assert!(!text.contains("acknowledged"), "{text}");

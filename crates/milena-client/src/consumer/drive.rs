@@ -95,7 +95,7 @@ impl Drain {
     fn wake(&self) -> Instant {
         match &self.step {
             DrainStep::Acknowledging => self.deadline,
-            DrainStep::Committing { since, .. } => *since + LAST_COMMIT,
+            DrainStep::Committing { since, .. } => self.deadline.max(*since + LAST_COMMIT),
         }
     }
 }
@@ -129,7 +129,8 @@ enum Outcome {
 
 /// How often the trackers are looked at for what may be committed, while nothing urges.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(100);
-/// Time kept for the answer to the last commit of a drain.
+/// Time kept for the answer to the last commit of a drain whose deadline has passed. Before it there is all of the rest: a
+/// coordinator that moves is back in seconds.
 const LAST_COMMIT: Duration = Duration::from_secs(1);
 
 impl Drive {
