@@ -111,6 +111,7 @@ async fn milena_ends_as_it_says() {
     // Whoever read the output goes, while there is nothing to print: a quiet end, and what was printed is committed.
     let mut child = milena.spawn_consume("-t letters -g piped");
     read_lines(&mut child, 12).await;
+    drop(child.stdout.take());
     assert_eq!(end_of(child).await, (Some(0), String::new()));
     assert_eq!(milena.committed("piped").await, [("letters-0".to_owned(), 12, 0)]);
 
@@ -267,9 +268,9 @@ async fn kill(child: &Child, signal: &str) {
     assert!(killed.expect("there is a `kill`").success());
 }
 
-/// Exit code and what was said on standard error. The output is closed before.
-async fn end_of(mut child: Child) -> (Option<i32>, String) {
-    drop(child.stdout.take());
+/// Exit code and what was said on standard error. What is left of the output is read to its end: closed, it would be a reason
+/// of its own to end.
+async fn end_of(child: Child) -> (Option<i32>, String) {
     let output = timeout(Duration::from_secs(60), child.wait_with_output()).await.expect("an end in time");
     said(output.expect("it ends"))
 }
