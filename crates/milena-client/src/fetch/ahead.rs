@@ -119,9 +119,9 @@ impl Ahead {
         self.0.model.sibling()
     }
 
-    /// Cuts a chunk into runs. They wait until [`begin`](Self::begin) is told of them.
+    /// Cuts a chunk into runs, if anything of it is compressed. They wait until [`begin`](Self::begin) is told of them.
     pub(crate) fn cut(&self, chunk: &mut Chunk) {
-        if self.0.threads_max > 0 {
+        if self.0.threads_max > 0 && chunk.compressed_bytes > 0 {
             chunk.runs = Runs::of(&chunk.lease, chunk.batches.clone());
         }
     }

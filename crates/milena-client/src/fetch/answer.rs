@@ -128,15 +128,7 @@ impl PartitionAnswer<'_> {
         entry.max_bytes = whole_batches(fetched.next_batch_bytes, entry.max_bytes, usual);
         entry.not_before = None;
         entry.backoff.reset();
-        let aborted = self.shared.is_committed_only().then_some(fetched.aborted);
-        Some(Chunk::new(
-            entry.lease.clone(),
-            fetched.from,
-            fetched.next_offset,
-            fetched.records,
-            aborted,
-            log,
-        ))
+        Some(Chunk::new(entry.lease.clone(), fetched, self.shared.is_committed_only(), log))
     }
 
     fn log(&mut self, log: FetchedEnds) {

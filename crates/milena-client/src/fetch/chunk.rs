@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use bytes::Bytes;
+use proto::fetch::Fetched;
 use proto::offsets::AckRange;
 use proto::types::TopicPartition;
-use proto::wire::AbortedTransaction;
 use records::{AbortedTxn, Batch, Batches, DecodedBatch, Records, TxnFilter};
 
 use crate::fetch::ahead::Runs;
@@ -21,6 +20,8 @@ pub(crate) struct Chunk {
     /// Bytes of it that are not handed out yet.
     pub(crate) bytes: usize,
     pub(crate) batches: Batches,
+    /// Bytes of its compressed batches, as the walk over the headers counted them.
+    pub(crate) compressed_bytes: usize,
     /// A batch that was looked at and cannot be handed out yet.
     pub(crate) pending: Option<Batch>,
     /// Its compressed batches, decoded ahead where there was time.
@@ -42,26 +43,27 @@ pub struct LogEnds {
 }
 
 impl Chunk {
-    pub(crate) fn new(
-        lease: Lease,
-        from: i64,
-        end: i64,
-        records: Bytes,
-        // `None` under read_uncommitted.
-        aborted: Option<Vec<AbortedTransaction>>,
-        log: LogEnds,
-    ) -> Self {
-        let filter = match aborted {
-            Some(aborted) => TxnFilter::read_committed(
+    pub(crate) fn new(lease: Lease, fetched: Fetched, committed_only: bool, log: LogEnds) -> Self {
+        let aborted = fetched.aborted.into_iter();
+        let filter = match committed_only {
+            true => TxnFilter::read_committed(
                 aborted
-                    .into_iter()
                     .map(|txn| AbortedTxn { producer_id: txn.producer_id, first_offset: txn.first_offset }),
             ),
-            None => TxnFilter::read_uncommitted(),
+            false => TxnFilter::read_uncommitted(),
         };
-        let bytes = records.len();
-        let batches = Batches::new(records);
-        Self { lease, next: from, end, bytes, batches, pending: None, runs: Runs::default(), filter, log }
+        Self {
+            lease,
+            next: fetched.from,
+            end: fetched.next_offset,
+            bytes: fetched.records.len(),
+            batches: Batches::new(fetched.records),
+            compressed_bytes: fetched.compressed_bytes,
+            pending: None,
+            runs: Runs::default(),
+            filter,
+            log,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 use std::future::poll_fn;
 
 use proto::assignments::Assignments;
+use proto::fetch::Fetched;
 use proto::types::{Generation, TopicId, TopicPartition};
 use records::{BatchBuilder, Compression, Compressor, NewRecord};
 use tokio::sync::Notify;
@@ -44,8 +45,20 @@ impl Bench {
 
     fn push(&self, from: i64, batches: &[Vec<u8>]) -> i64 {
         let records = bytes::Bytes::from(batches.concat());
-        let end = records::walk_headers(&records).unwrap().next_offset.unwrap_or(from);
-        self.queue.push(vec![Chunk::new(self.lease.clone(), from, end, records, None, LogEnds::default())]);
+        let walk = records::walk_headers(&records).unwrap();
+        let end = walk.next_offset.unwrap_or(from);
+        let fetched = Fetched {
+            from,
+            next_offset: end,
+            leader_epoch: None,
+            records,
+            next_batch_bytes: None,
+            batches: walk.batches,
+            compressed_bytes: walk.compressed_bytes,
+            aborted: Vec::new(),
+            log: proto::fetch::LogEnds::default(),
+        };
+        self.queue.push(vec![Chunk::new(self.lease.clone(), fetched, false, LogEnds::default())]);
         end
     }
 
