@@ -21,7 +21,7 @@ use crate::net::{Link, decode};
 pub(super) async fn run(shared: Arc<Shared>, broker: BrokerId) {
     let config = shared.client.config();
     let backoff = Backoff::new(config.retry_backoff(), config.retry_backoff_max(), shared.client.seed());
-    let lull = Lull::default();
+    let lull = Backoff::new(LULL_MIN, shared.config.max_wait().max(LULL_MIN), shared.client.seed());
     let mut task = Task {
         shared,
         broker,
@@ -31,6 +31,7 @@ pub(super) async fn run(shared: Arc<Shared>, broker: BrokerId) {
         turn: 0,
         not_before: None,
         lull,
+        lull_until: None,
     };
     while !task.shared.is_closed() {
         task.step().await;
@@ -48,30 +49,10 @@ struct Task {
     turn: u64,
     /// The broker is left alone until then: it failed, or asked for it.
     not_before: Option<Instant>,
-    lull: Lull,
-}
-
-/// How often the others are asked while a partition that holds its share is left out. Such a request is answered at once, so
-/// that it never holds up the partition that has something; and so it is the client that has to wait between two of them.
-#[derive(Default)]
-struct Lull {
-    until: Option<Instant>,
-    step: Duration,
-}
-
-impl Lull {
-    const FIRST: Duration = Duration::from_millis(5);
-
-    /// Something came, or nobody is left out.
-    fn end(&mut self) {
-        *self = Self::default();
-    }
-
-    /// Nothing came: half as often, down to what a long poll comes to.
-    fn go_on(&mut self, now: Instant, longest: Duration) {
-        self.step = (self.step * 2).clamp(Self::FIRST, longest.max(Self::FIRST));
-        self.until = Some(now + self.step);
-    }
+    /// While a partition that holds its share is left out, requests are answered at once, so that they never hold it up; so
+    /// it is the client that waits between two that bring nothing, ever longer, up to what a long poll comes to.
+    lull: Backoff,
+    lull_until: Option<Instant>,
 }
 
 /// What to do next.
@@ -140,9 +121,7 @@ impl Task {
             FetchPlan::Fetch { wants, max_bytes, hurry } => (wants, max_bytes, hurry),
             FetchPlan::Wait(Wait::Budget | Wait::NothingToFetch) => return Next::Wait { until: wake },
         };
-        if !hurry {
-            self.lull.end();
-        } else if let Some(until) = self.lull.until.filter(|until| *until > now) {
+        if hurry && let Some(until) = self.lull_until.filter(|until| *until > now) {
             return Next::Wait { until: Some(wake.map_or(until, |wake| wake.min(until))) };
         }
         self.turn += 1;
@@ -233,10 +212,11 @@ impl Task {
                 return;
             }
         };
-        if applied.brought {
-            self.lull.end();
-        } else if request.max_wait_ms == 0 {
-            self.lull.go_on(now, self.shared.config.max_wait());
+        if applied.brought || request.max_wait_ms > 0 {
+            self.lull.reset();
+            self.lull_until = None;
+        } else {
+            self.lull_until = Some(now + self.lull.next_delay());
         }
         self.release();
         if applied.progress {
@@ -284,6 +264,8 @@ impl Task {
     }
 }
 
+/// The first wait of a lull.
+const LULL_MIN: Duration = Duration::from_millis(5);
 /// Little budget is better waited out than asked with, up to here.
 const BUDGET_FLOOR_MAX: usize = 1 << 20;
 /// A longer pause than this is not believed.
