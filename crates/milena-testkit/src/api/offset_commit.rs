@@ -23,13 +23,10 @@ pub(crate) fn handle(
         return Reply::Now(failed(&request, error));
     }
     let asked: Vec<CommitTopic> = request.topics.iter().map(|topic| asked(ctx, topic, version)).collect();
-    let mut codes: Vec<Vec<ErrorCode>> = asked.iter().map(|topic| check(ctx, topic, version)).collect();
-    let sound: Vec<CommitTopic> =
-        asked.iter().zip(&codes).map(|(topic, codes)| only_sound(topic, codes)).collect();
-
-    if sound.iter().any(|topic| !topic.partitions.is_empty()) || request.topics.is_empty() {
+    let codes = asked.iter().map(|topic| check(ctx, topic, version)).collect();
+    let codes = commit_sound(&asked, codes, |sound| {
         let retention = u64::try_from(request.retention_time_ms).ok().filter(|_| version <= 4);
-        let answers = group::call(ctx, version, |groups, _| {
+        group::call(ctx, version, |groups, _| {
             let commit = Committing {
                 group: &request.group_id.0,
                 member: request.member_id.as_str(),
@@ -40,18 +37,9 @@ pub(crate) fn handle(
                 retention: retention.map(std::time::Duration::from_millis),
                 metadata_max: groups.config().offset_metadata_max,
             };
-            groups.commit(&commit, &sound)
-        });
-        for (at, codes) in codes.iter_mut().enumerate() {
-            let mut taken = answers.as_ref().ok().map(|answers| answers[at].iter());
-            for code in codes.iter_mut().filter(|code| code.is_none()) {
-                *code = match &mut taken {
-                    Some(taken) => taken.next().copied().unwrap_or_default(),
-                    None => answers.as_ref().err().copied().unwrap_or_default(),
-                };
-            }
-        }
-    }
+            groups.commit(&commit, sound)
+        })
+    });
     let topics = request.topics.iter().zip(codes).map(|(topic, codes)| {
         let partitions = topic.partitions.iter().zip(codes).map(|(partition, code)| {
             OffsetCommitResponsePartition::default()
@@ -100,7 +88,32 @@ fn check(ctx: &Ctx<'_>, topic: &CommitTopic, version: i16) -> Vec<ErrorCode> {
     codes.collect()
 }
 
-pub(super) fn only_sound(topic: &CommitTopic, codes: &[ErrorCode]) -> CommitTopic {
+/// Commits what nothing is wrong with yet; `codes` says what is, and then says it of all. The group says yes or no to the rest as a
+/// whole, or of each partition. It is asked even where there was nothing to commit, but not where nothing of it is left.
+pub(super) fn commit_sound(
+    asked: &[CommitTopic],
+    mut codes: Vec<Vec<ErrorCode>>,
+    commit: impl FnOnce(&[CommitTopic]) -> Result<Vec<Vec<ErrorCode>>, ErrorCode>,
+) -> Vec<Vec<ErrorCode>> {
+    let sound: Vec<CommitTopic> =
+        asked.iter().zip(&codes).map(|(topic, codes)| only_sound(topic, codes)).collect();
+    if sound.iter().all(|topic| topic.partitions.is_empty()) && !asked.is_empty() {
+        return codes;
+    }
+    let answers = commit(&sound);
+    for (at, codes) in codes.iter_mut().enumerate() {
+        let mut taken = answers.as_ref().ok().map(|answers| answers[at].iter());
+        for code in codes.iter_mut().filter(|code| code.is_none()) {
+            *code = match &mut taken {
+                Some(taken) => taken.next().copied().unwrap_or_default(),
+                None => answers.as_ref().err().copied().unwrap_or_default(),
+            };
+        }
+    }
+    codes
+}
+
+fn only_sound(topic: &CommitTopic, codes: &[ErrorCode]) -> CommitTopic {
     let partitions = topic.partitions.iter().zip(codes).filter(|(_, code)| code.is_none());
     CommitTopic {
         name: topic.name.clone(),

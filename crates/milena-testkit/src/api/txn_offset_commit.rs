@@ -9,7 +9,7 @@ use kafka_protocol::messages::txn_offset_commit_response::{
 };
 use kafka_protocol::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 
-use super::offset_commit::only_sound;
+use super::offset_commit::commit_sound;
 use crate::cluster::OFFSETS_TOPIC;
 use crate::ctx::{Ctx, Reply};
 use crate::error_code::ErrorCode;
@@ -27,21 +27,8 @@ pub(crate) fn handle(
         return Reply::Now(failed(&request, error));
     }
     let asked: Vec<CommitTopic> = request.topics.iter().map(|topic| asked(ctx, topic)).collect();
-    let mut codes: Vec<Vec<ErrorCode>> = asked.iter().map(|topic| check(ctx, topic)).collect();
-    let sound: Vec<CommitTopic> =
-        asked.iter().zip(&codes).map(|(topic, codes)| only_sound(topic, codes)).collect();
-    if sound.iter().any(|topic| !topic.partitions.is_empty()) || request.topics.is_empty() {
-        let answers = commit(ctx, &request, version, &sound);
-        for (at, codes) in codes.iter_mut().enumerate() {
-            let mut taken = answers.as_ref().ok().map(|answers| answers[at].iter());
-            for code in codes.iter_mut().filter(|code| code.is_none()) {
-                *code = match &mut taken {
-                    Some(taken) => taken.next().copied().unwrap_or_default(),
-                    None => answers.as_ref().err().copied().unwrap_or_default(),
-                };
-            }
-        }
-    }
+    let codes = asked.iter().map(|topic| check(ctx, topic)).collect();
+    let codes = commit_sound(&asked, codes, |sound| commit(ctx, &request, version, sound));
     Reply::Now(answer(&request, |topic, partition| codes[topic][partition]))
 }
 
