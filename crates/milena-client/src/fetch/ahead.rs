@@ -149,9 +149,8 @@ impl Ahead {
         }
         let Some(runtime) = &shared.runtime else { return };
         state.threads += 1;
-        let decompressor = state.idle.pop();
         drop(state);
-        let thread = Thread { of: self.clone(), decompressor };
+        let thread = Thread { of: self.clone() };
         runtime.spawn_blocking(move || thread.run());
     }
 
@@ -202,8 +201,18 @@ impl Ahead {
         let Some(batches) = run.begin() else { return };
         let claim = Claim { run: run.clone(), batches, window: None };
         let Some(runtime) = &self.0.runtime else { return };
-        let (budget, mut decompressor) = (self.0.budget.clone(), self.decompressor());
-        runtime.spawn_blocking(move || claim.decode(&mut decompressor, &budget));
+        let of = self.clone();
+        runtime.spawn_blocking(move || {
+            let mut decompressor = of.idle_decompressor();
+            claim.decode(&mut decompressor, &of.0.budget);
+            of.lock().idle.push(decompressor);
+        });
+    }
+
+    /// One whose contexts are warm, if there is one.
+    fn idle_decompressor(&self) -> Decompressor {
+        let idle = self.lock().idle.pop();
+        idle.unwrap_or_else(|| self.decompressor())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -221,12 +230,11 @@ enum Decoder {
 /// One stay of one decoding thread: it goes when there is no work or no room.
 struct Thread {
     of: Ahead,
-    decompressor: Option<Decompressor>,
 }
 
 impl Thread {
-    fn run(mut self) {
-        let mut decompressor = self.decompressor.take().unwrap_or_else(|| self.of.decompressor());
+    fn run(self) {
+        let mut decompressor = self.of.idle_decompressor();
         loop {
             let mut state = self.of.lock();
             let Some(claim) = self.of.claim(&mut state, Decoder::Thread) else {
