@@ -120,10 +120,7 @@ impl Meter {
         let mut lag = 0;
         for partition in status {
             let (Some(at), Some(log)) = (partition.position, partition.log) else { continue };
-            let end = match self.is_committed_only && log.last_stable_offset >= 0 {
-                true => log.last_stable_offset,
-                false => log.high_watermark,
-            };
+            let end = log.readable_end(self.is_committed_only);
             lag += end.saturating_sub(at).max(0).unsigned_abs();
             let end = match self.until {
                 Until::Offset(offset) => offset,

@@ -88,7 +88,7 @@ impl Task {
         }
         let shared = &self.shared;
         let mut table = shared.table();
-        let (brokers, partitions) = (table.broker_count(), table.full_count(now));
+        let (brokers, partitions) = (table.broker_count(), table.full_count(now, shared.is_committed_only()));
         let limits = self.plan_limits(brokers, partitions);
         let broker = self.broker;
         let mut wake: Option<Instant> = None;

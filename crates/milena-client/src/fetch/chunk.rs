@@ -42,6 +42,16 @@ pub struct LogEnds {
     pub last_stable_offset: i64,
 }
 
+impl LogEnds {
+    /// Where reading ends for now: of committed records only, at the last stable offset.
+    pub fn readable_end(&self, committed_only: bool) -> i64 {
+        match committed_only && self.last_stable_offset >= 0 {
+            true => self.last_stable_offset,
+            false => self.high_watermark,
+        }
+    }
+}
+
 impl Chunk {
     pub(crate) fn new(lease: Lease, fetched: Fetched, committed_only: bool, log: LogEnds) -> Self {
         let aborted = fetched.aborted.into_iter();

@@ -290,8 +290,8 @@ impl Table {
     }
 
     /// How many partitions have something to read, or may have for all that is known.
-    pub(super) fn full_count(&self, now: Instant) -> usize {
-        self.entries.values().filter(|entry| !entry.is_at_end(now)).count()
+    pub(super) fn full_count(&self, now: Instant, committed_only: bool) -> usize {
+        self.entries.values().filter(|entry| !entry.is_at_end(now, committed_only)).count()
     }
 
     /// The entry of a partition, if it is still in that epoch.
@@ -424,7 +424,7 @@ impl Table {
                 continue;
             }
             let (Some(log), Some(at)) = (entry.log, entry.position.fetch_position(now)) else { continue };
-            let end = if committed_only { log.last_stable_offset } else { log.high_watermark };
+            let end = log.readable_end(committed_only);
             if at.offset >= end {
                 entry.silent = None;
                 continue;
@@ -539,13 +539,9 @@ impl Entry {
     }
 
     /// Whether there is nothing to read of it: nothing buffered, and nothing more in the log when it was last asked.
-    fn is_at_end(&self, now: Instant) -> bool {
+    fn is_at_end(&self, now: Instant, committed_only: bool) -> bool {
         let (Some(position), Some(log)) = (self.position.fetch_position(now), self.log) else { return false };
-        let end = match log.last_stable_offset {
-            ..0 => log.high_watermark,
-            stable => log.high_watermark.min(stable),
-        };
-        self.lease.buffered_bytes() == 0 && position.offset >= end
+        self.lease.buffered_bytes() == 0 && position.offset >= log.readable_end(committed_only)
     }
 
     pub(super) fn is_stuck(&self) -> bool {
