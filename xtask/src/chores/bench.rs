@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::env;
 use std::process::Command;
 
-use crate::error::{Context, Error, Result};
+use super::succeed;
+use crate::error::{Error, Result};
 use crate::kafka;
 
 /// Builds the benchmarks as a user's release build would, and hands them the command line.
@@ -20,9 +21,4 @@ pub(super) fn run(args: VecDeque<String>) -> Result<()> {
     let mut run = Command::new(&cargo);
     run.arg("run").args(package).args(["--bin", "side-by-side", "--"]).args(args).current_dir(crate::root());
     succeed(&mut run)
-}
-
-fn succeed(command: &mut Command) -> Result<()> {
-    let status = command.status().context(|| format!("{command:?}"))?;
-    if status.success() { Ok(()) } else { Err(Error::new(format!("{command:?} ended with {status}"))) }
 }

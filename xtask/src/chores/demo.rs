@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::env;
 use std::process::Command;
 
-use super::options;
-use crate::error::{Context, Error, Result};
+use super::{options, succeed};
+use crate::error::{Error, Result};
 use crate::kafka::{self, Kafka, Options, Version};
 
 /// Starts a broker and runs the tour on it. Without Java or Maven, or with `--on testkit`, the tour starts its own.
@@ -44,9 +44,4 @@ pub(super) fn run(args: VecDeque<String>) -> Result<()> {
     let mut run = Command::new(&cargo);
     run.arg("run").args(tour).args(["--", "--bootstrap-server", &bootstrap]).current_dir(crate::root());
     succeed(&mut run)
-}
-
-fn succeed(command: &mut Command) -> Result<()> {
-    let status = command.status().context(|| format!("{command:?}"))?;
-    if status.success() { Ok(()) } else { Err(Error::new(format!("{command:?} ended with {status}"))) }
 }

@@ -9,9 +9,9 @@ mod sim;
 
 use std::collections::VecDeque;
 use std::env;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 
 const USAGE: &str = "\
 cargo xtask bench [--quick] [--server limit|kafka] [--passes 5] [--cases 100B-none,latency,...] [--peers rskafka,java,...|all]
@@ -63,4 +63,10 @@ fn options(mut args: VecDeque<String>, mut set: impl FnMut(&str, String) -> Resu
         }
     }
     Ok(())
+}
+
+/// Runs a command on this terminal.
+fn succeed(command: &mut Command) -> Result<()> {
+    let status = command.status().context(|| format!("{command:?}"))?;
+    if status.success() { Ok(()) } else { Err(Error::new(format!("{command:?} ended with {status}"))) }
 }

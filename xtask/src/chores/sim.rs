@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::env;
 use std::process::Command;
 
-use crate::error::{Context, Error, Result};
+use super::succeed;
+use crate::error::Result;
 
 /// Builds the simulation as it runs fastest, and hands it the command line.
 pub(super) fn run(args: VecDeque<String>) -> Result<()> {
@@ -16,6 +17,5 @@ pub(super) fn run(args: VecDeque<String>) -> Result<()> {
         .env("RUSTFLAGS", "--cfg tokio_unstable")
         .env("CARGO_TARGET_DIR", crate::root().join("target/sim"));
     run.current_dir(crate::root());
-    let status = run.status().context(|| format!("{run:?}"))?;
-    if status.success() { Ok(()) } else { Err(Error::new(format!("the simulation ended with {status}"))) }
+    succeed(&mut run)
 }
