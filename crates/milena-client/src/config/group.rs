@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::assignor::{ASSIGNORS, Assignor};
 use super::defaults;
 use super::error::ConfigError;
 use super::knob::{Millis, boolean, short_text};
@@ -102,49 +103,6 @@ impl GroupProtocol {
     }
 }
 
-/// How the leader of a classic group assigns partitions: `partition.assignment.strategy`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Assignor {
-    /// `range`: topic by topic, a run of neighbouring partitions to each member. Every rebalance revokes everything.
-    Range,
-    /// `cooperative-sticky`: evenly, and members keep what they have; only partitions that move are revoked (KIP-429).
-    CooperativeSticky,
-}
-
-impl Assignor {
-    /// The name that members agree on in JoinGroup.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Range => "range",
-            Self::CooperativeSticky => "cooperative-sticky",
-        }
-    }
-
-    /// Takes Java's class names and the names of the protocol.
-    fn parse(raw: &str) -> Result<Self, ConfigError> {
-        let not_yet = |why| ConfigError::NotSupportedYet { key: ASSIGNORS, value: Some(raw.to_owned()), why };
-        match raw.strip_prefix("org.apache.kafka.clients.consumer.").unwrap_or(raw) {
-            "range" | "RangeAssignor" => Ok(Self::Range),
-            "cooperative-sticky" | "CooperativeStickyAssignor" => Ok(Self::CooperativeSticky),
-            "roundrobin" | "RoundRobinAssignor" => Err(not_yet("the round robin assignor is missing")),
-            "sticky" | "StickyAssignor" => {
-                Err(not_yet("of the sticky assignors only `cooperative-sticky` is there"))
-            }
-            _ => Err(ConfigError::invalid(
-                ASSIGNORS,
-                raw,
-                "`range`, `cooperative-sticky` or the Java class name of one of them",
-            )),
-        }
-    }
-
-    fn parse_list(raw: &str) -> Result<Vec<Self>, ConfigError> {
-        let names = raw.split(',').map(str::trim).filter(|name| !name.is_empty());
-        names.map(Self::parse).collect()
-    }
-}
-
 /// Collects settings for a [`GroupConfig`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build`"]
@@ -190,7 +148,9 @@ impl GroupConfigBuilder {
     /// Assignors this member can work with, best first (`partition.assignment.strategy`).
     ///
     /// Default `range`, `cooperative-sticky`, as Java: `range` is used, and a group can go over to `cooperative-sticky` in
-    /// one rolling restart. At least one, each once.
+    /// one rolling restart. At least one, each once. The group uses one that all its members have; rebalances are
+    /// cooperative only if all of this list can be, so that `[cooperative-sticky, range]` still gives everything up at
+    /// each of them, and is the step between the two.
     pub fn assignors(mut self, assignors: impl IntoIterator<Item = Assignor>) -> Self {
         self.assignors = assignors.into_iter().collect();
         self
@@ -359,7 +319,6 @@ fn drain_timeout(
 
 pub(super) const GROUP_ID: &str = "group.id";
 pub(super) const AUTO_COMMIT: &str = "enable.auto.commit";
-const ASSIGNORS: &str = "partition.assignment.strategy";
 const SESSION: Millis = Millis::at_least("session.timeout.ms", 1);
 const HEARTBEAT: Millis = Millis::at_least("heartbeat.interval.ms", 1);
 const REBALANCE: Millis = Millis::at_least("max.poll.interval.ms", 1);

@@ -17,6 +17,7 @@
 //! # Ok::<(), ConfigError>(())
 //! ```
 
+mod assignor;
 mod client;
 mod consumer;
 pub mod defaults;
@@ -32,11 +33,12 @@ mod properties;
 mod read;
 mod secret;
 
+pub use assignor::Assignor;
 pub use client::{ClientConfig, ClientConfigBuilder, MetadataRecovery, SecurityProtocol};
 pub use consumer::ConsumerConfig;
 pub use error::{ConfigError, Setting};
 pub use fetch::{FetchConfig, FetchConfigBuilder, IsolationLevel};
-pub use group::{Assignor, GroupConfig, GroupConfigBuilder, GroupProtocol};
+pub use group::{GroupConfig, GroupConfigBuilder, GroupProtocol};
 pub use host_port::{HostPort, HostPortError};
 pub use known::{Known, Role, Verdict, known_settings, verdict};
 pub use offset_reset::OffsetReset;

@@ -321,6 +321,8 @@ fn group_settings(client: &Client, fetch: &FetchConfig, group: &GroupConfig) -> 
 fn assignor_kind(assignor: Assignor) -> AssignorKind {
     match assignor {
         Assignor::Range => AssignorKind::Range,
+        Assignor::RoundRobin => AssignorKind::RoundRobin,
+        Assignor::Sticky => AssignorKind::Sticky,
         Assignor::CooperativeSticky => AssignorKind::CooperativeSticky,
     }
 }

@@ -98,30 +98,17 @@ fn instance_ids_are_what_a_coordinator_takes() {
 }
 
 #[test]
-fn assignors_are_known_by_both_names() {
-    let parse = Assignor::parse_list;
-    let both = [Assignor::CooperativeSticky, Assignor::Range];
-    assert_eq!(parse("cooperative-sticky , range").unwrap(), both);
-    assert_eq!(
-        parse("org.apache.kafka.clients.consumer.CooperativeStickyAssignor,org.apache.kafka.clients.consumer.RangeAssignor")
-            .unwrap(),
-        both
-    );
-    for name in ["roundrobin", "sticky", "org.apache.kafka.clients.consumer.RoundRobinAssignor"] {
-        match parse(&format!("range,{name}")) {
-            Err(ConfigError::NotSupportedYet { key: ASSIGNORS, value, .. }) => {
-                assert_eq!(value.as_deref(), Some(name))
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    assert!(matches!(parse("com.example.Mine"), Err(ConfigError::Invalid { .. })));
+fn a_list_of_assignors_has_each_once() {
     for list in [vec![], vec![Assignor::Range, Assignor::Range]] {
         assert!(matches!(g().assignors(list).build(), Err(ConfigError::Invalid { .. })));
     }
     let mut group = g();
     group.set(ASSIGNORS, "").unwrap();
     assert!(group.build().is_err());
+    let mut group = g();
+    group.set(ASSIGNORS, "sticky,org.apache.kafka.clients.consumer.StickyAssignor").unwrap();
+    assert!(matches!(group.build(), Err(ConfigError::Invalid { .. })), "Java refuses a name used twice, too");
+    assert_eq!(g().assignors(Assignor::ALL).build().unwrap().assignors(), Assignor::ALL);
 }
 
 #[test]
