@@ -17,12 +17,28 @@ impl Stop {
     /// # Errors
     /// The system does not let us.
     pub(crate) fn listen() -> io::Result<Self> {
+        Self::listen_for(true)
+    }
+
+    /// As [`listen`](Self::listen), for those who are sent signals by programs: the second one hurries nothing, as that a
+    /// JVM gets while its shutdown hooks run.
+    ///
+    /// # Errors
+    /// The system does not let us.
+    pub(crate) fn listen_patiently() -> io::Result<Self> {
+        Self::listen_for(false)
+    }
+
+    fn listen_for(second_ends: bool) -> io::Result<Self> {
         let (sender, receiver) = watch::channel(false);
         let mut signals = Signals::new()?;
         tokio::spawn(async move {
             signals.next().await;
             // Nobody may listen any more, which is fine.
             let _ = sender.send(true);
+            while !second_ends {
+                signals.next().await;
+            }
             // `timeout` and some shells send one signal to the process and one to its group.
             let same = tokio::time::Instant::now() + SAME;
             while tokio::time::timeout_at(same, signals.next()).await.is_ok() {}

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 #[derive(Debug, Args)]
 pub(crate) struct Connection {
     /// The brokers to ask for the others: host:port, several with commas between them
-    #[arg(short, long, global = true, value_name = "HOST:PORT", alias = "bootstrap-servers")]
+    #[arg(short, long, global = true, value_name = "HOST:PORT", aliases = ["bootstrap-servers", "broker-list"])]
     pub(crate) bootstrap_server: Option<String>,
 
     /// A setting by the name that Kafka's Java clients have for it; again for more
@@ -50,12 +50,16 @@ impl Connection {
         properties.into_consumer().map_err(|error| self.explain(error))
     }
 
-    /// The settings of a writer.
+    /// The settings of a writer, from the same places as a reader's.
     ///
     /// # Errors
     /// As for [`client`](Self::client).
-    pub(crate) fn producer(&self, flags: &[(&str, &str)]) -> Result<ProducerConfig, Failure> {
-        let properties = self.properties(flags, &[])?;
+    pub(crate) fn producer(
+        &self,
+        flags: &[(&str, &str)],
+        defaults: &[(&str, &str)],
+    ) -> Result<ProducerConfig, Failure> {
+        let properties = self.properties(flags, defaults)?;
         say(&properties.notes(Role::Producer));
         properties.into_producer().map_err(|error| self.explain(error))
     }

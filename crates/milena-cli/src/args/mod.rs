@@ -7,6 +7,8 @@ mod groups;
 mod place;
 mod produce;
 mod topics;
+mod verifiable_consumer;
+mod verifiable_producer;
 
 pub(crate) use connection::Connection;
 pub(crate) use consume::ConsumeArgs;
@@ -15,6 +17,8 @@ pub(crate) use groups::{GroupsArgs, GroupsCommand};
 pub(crate) use place::{Begin, Until};
 pub(crate) use produce::ProduceArgs;
 pub(crate) use topics::{TableFormat, TopicsArgs, TopicsCommand};
+pub(crate) use verifiable_consumer::VerifiableConsumerArgs;
+pub(crate) use verifiable_producer::VerifiableProducerArgs;
 
 use clap::{ArgAction, Parser, Subcommand};
 
@@ -46,6 +50,10 @@ pub(crate) enum Command {
     Groups(GroupsArgs),
     /// Print the records, or the batches, of a raw log segment
     Dump(DumpArgs),
+    /// Read as a member of a group and tell each step: the client under test of Apache Kafka's system tests
+    VerifiableConsumer(VerifiableConsumerArgs),
+    /// Write ascending numbers and tell what became of each: the other half of Apache Kafka's system tests
+    VerifiableProducer(VerifiableProducerArgs),
 }
 
 #[cfg(test)]

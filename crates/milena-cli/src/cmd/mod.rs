@@ -5,3 +5,4 @@ pub(crate) mod dump;
 pub(crate) mod groups;
 pub(crate) mod produce;
 pub(crate) mod topics;
+pub(crate) mod verifiable;

@@ -20,7 +20,7 @@ use crate::signals::Stop;
 pub(crate) async fn run(args: ProduceArgs) -> Result<(), Failure> {
     let mut stop = Stop::listen().map_err(|error| Failure::runtime(format!("signals: {error}")))?;
     let flags: Vec<_> = args.compression.iter().map(|codec| ("compression.type", codec.name())).collect();
-    let config = args.connection.producer(&flags)?;
+    let config = args.connection.producer(&flags, &[])?;
     let client = tokio::select! {
         biased;
         () = stop.requested() => return Err(Failure::Interrupted),
