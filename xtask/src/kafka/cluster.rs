@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::config::{self, Ports};
+use super::config::{self, Authority, Ports};
 use super::options::Options;
 use super::ports::{self, Port};
 use super::process::{Janitor, Leash, Process, Signal, gist};
@@ -24,6 +24,9 @@ pub(super) const START: Duration = Duration::from_secs(120);
 /// Longest wait for an orderly stop; then the process is killed.
 const STOP: Duration = Duration::from_secs(60);
 
+/// A controller that is nothing else needs little.
+const CONTROLLER_HEAP_MIB: u32 = 192;
+
 /// Longest time for which ZooKeeper remembers a killed node, twice over.
 const FORGET: Duration = Duration::from_secs(12);
 
@@ -37,6 +40,7 @@ pub struct Kafka {
     root: PathBuf,
     // In the order in which they go: brokers above, then ZooKeeper, then the data they write.
     zookeeper: Option<Process>,
+    controller: Option<Process>,
     janitor: Option<Janitor>,
     leash: Leash,
     start: Start,
@@ -89,24 +93,33 @@ impl Kafka {
             ports,
             root,
             zookeeper: None,
+            controller: None,
             janitor,
             leash,
             start,
             _reserved: Vec::new(),
         };
-        let zookeeper = if kafka.options.version.is_kraft() {
-            0
-        } else {
+        let authority = if !kafka.options.version.is_kraft() {
             let port = ports::free()?;
             let number = port.number;
             reserved.push(port);
             kafka.zookeeper = Some(kafka.start_zookeeper(number)?);
-            number
+            Authority::ZooKeeper(number)
+        } else if kafka.options.controller_apart {
+            let port = ports::free()?;
+            let number = port.number;
+            reserved.push(port);
+            Authority::Controller(number)
+        } else {
+            Authority::Quorum
         };
         kafka._reserved = reserved;
-        kafka.write_nodes(zookeeper)?;
+        kafka.write_nodes(authority)?;
         if kafka.options.version.is_kraft() {
-            kafka.format()?;
+            kafka.format(authority)?;
+        }
+        if let Authority::Controller(_) = authority {
+            kafka.controller = Some(kafka.start_controller()?);
         }
         for node in kafka.lock().iter_mut() {
             kafka.spawn(node)?;
@@ -265,9 +278,10 @@ impl Kafka {
         command
     }
 
-    /// Leaves the processes to themselves; the ids, ZooKeeper's first.
+    /// Leaves the processes to themselves; the ids, ZooKeeper's or the controller's first.
     pub(crate) fn let_go(mut self) -> (PathBuf, Vec<u32>) {
-        let mut pids: Vec<u32> = self.zookeeper.take().map(Process::let_go).into_iter().collect();
+        let above = self.zookeeper.take().into_iter().chain(self.controller.take());
+        let mut pids: Vec<u32> = above.map(Process::let_go).collect();
         for node in self.lock().iter_mut() {
             pids.extend(node.process.take().map(Process::let_go));
         }
@@ -290,12 +304,30 @@ impl Kafka {
         Process::spawn(&command, &directory.join("log"), self.leash)
     }
 
-    fn write_nodes(&self, zookeeper: u16) -> Result<()> {
+    fn start_controller(&self) -> Result<Process> {
+        let directory = self.directory(config::CONTROLLER_APART);
+        Process::spawn(
+            &self.broker_command(&directory, CONTROLLER_HEAP_MIB),
+            &directory.join("log"),
+            self.leash,
+        )
+    }
+
+    fn write_nodes(&self, authority: Authority) -> Result<()> {
+        if let Authority::Controller(port) = authority {
+            let directory = self.directory(config::CONTROLLER_APART);
+            let data = directory.join("data");
+            fs::create_dir_all(&data).context(|| format!("cannot make {}", data.display()))?;
+            let text = config::controller_properties(&self.options, &data, port);
+            fs::write(directory.join("server.properties"), text)
+                .context(|| "server.properties".to_owned())?;
+            write_log4j(&directory)?;
+        }
         for ports in &self.ports {
             let directory = self.directory(ports.node);
             let data = directory.join("data");
             fs::create_dir_all(&data).context(|| format!("cannot make {}", data.display()))?;
-            let text = config::server_properties(&self.options, &self.ports, ports, &data, zookeeper);
+            let text = config::server_properties(&self.options, &self.ports, ports, &data, authority);
             fs::write(directory.join("server.properties"), text)
                 .context(|| "server.properties".to_owned())?;
             write_log4j(&directory)?;
@@ -305,20 +337,24 @@ impl Kafka {
     }
 
     /// Formats the data directories of all nodes at the same time: each is a JVM of its own.
-    fn format(&self) -> Result<()> {
+    fn format(&self, authority: Authority) -> Result<()> {
         static CLUSTERS: AtomicU32 = AtomicU32::new(0);
         // 22 digits of base64, the last of which has two bits; a cluster of its own id notices strangers.
         let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
         let cluster = format!("milena{:09x}{:06x}A", process::id(), number);
         let mut running = Vec::new();
-        for ports in &self.ports {
-            let data = self.data_dir(ports.node);
-            if self.options.format.is_empty() && self.start.format(&data, ports.node, &cluster)? {
+        let mut nodes = self.nodes();
+        if let Authority::Controller(_) = authority {
+            nodes.push(config::CONTROLLER_APART);
+        }
+        for node in nodes {
+            let data = self.directory(node).join("data");
+            if self.options.format.is_empty() && self.start.format(&data, node, &cluster)? {
                 continue;
             }
             let mut command = self.tool("kafka.tools.StorageTool");
             command.args(["format", "--ignore-formatted", "-t", &cluster, "-c"]);
-            command.arg(self.directory(ports.node).join("server.properties")).args(&self.options.format);
+            command.arg(self.directory(node).join("server.properties")).args(&self.options.format);
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             running.push(command.spawn().context(|| "cannot run java".to_owned())?);
         }
@@ -337,14 +373,19 @@ impl Kafka {
 
     fn spawn(&self, node: &mut Node) -> Result<()> {
         let heap = self.options.heap_mib.unwrap_or(if self.options.nodes == 1 { 512 } else { 384 });
+        let command = self.broker_command(&node.directory, heap);
+        node.process = Some(Process::spawn(&command, &node.directory.join("log"), self.leash)?);
+        Ok(())
+    }
+
+    fn broker_command(&self, directory: &Path, heap: u32) -> Vec<OsString> {
         let mut command: Vec<OsString> = vec![java(), format!("-Xmx{heap}m").into()];
         command.extend(self.options.jvm.iter().map(OsString::from));
         command.extend(self.start.arguments());
-        command.push(log4j_argument(&node.directory));
+        command.push(log4j_argument(directory));
         command.extend(["-cp".into(), class_path(&self.libs), "kafka.Kafka".into()]);
-        command.push(node.directory.join("server.properties").into());
-        node.process = Some(Process::spawn(&command, &node.directory.join("log"), self.leash)?);
-        Ok(())
+        command.push(directory.join("server.properties").into());
+        command
     }
 
     /// Waits until the node's own metadata names `count` living brokers, itself among them.
@@ -425,6 +466,7 @@ impl Drop for Kafka {
         }
         self.lock().clear();
         self.zookeeper = None;
+        self.controller = None;
         if self.janitor.is_none() && self.leash == Leash::Held {
             eprintln!("MILENA_KEEP: the cluster's logs and data are in {}", self.root.display());
         }

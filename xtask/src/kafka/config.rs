@@ -20,17 +20,30 @@ pub(crate) struct Ports {
     pub(crate) extra: Vec<u16>,
 }
 
+/// The node id of a controller in a process of its own.
+pub(crate) const CONTROLLER_APART: i32 = 100;
+
+/// What a node asks about the cluster.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Authority {
+    /// ZooKeeper at this port.
+    ZooKeeper(u16),
+    /// The controller at this port, in a process of its own.
+    Controller(u16),
+    /// All nodes together.
+    Quorum,
+}
+
 /// The text of node `me`'s `server.properties`.
 pub(crate) fn server_properties(
     options: &Options,
     all: &[Ports],
     me: &Ports,
     data: &Path,
-    zookeeper: u16,
+    authority: Authority,
 ) -> String {
     let mut lines = Vec::new();
     let mut set = |key: &str, value: String| lines.push(format!("{key}={value}"));
-    let kraft = options.version.is_kraft();
 
     let mut listeners = vec![
         ("PLAINTEXT", "PLAINTEXT", me.clients, me.advertised),
@@ -42,32 +55,46 @@ pub(crate) fn server_properties(
     let address = |name: &str, port: u16| format!("{name}://127.0.0.1:{port}");
     let advertised: Vec<String> = listeners.iter().map(|(name, _, _, port)| address(name, *port)).collect();
     set("advertised.listeners", advertised.join(","));
-    if kraft {
+    if let Authority::Quorum = authority {
         listeners.push(("CONTROLLER", "PLAINTEXT", me.controller, 0));
     }
     let bound: Vec<String> = listeners.iter().map(|(name, _, port, _)| address(name, *port)).collect();
     set("listeners", bound.join(","));
+    if let Authority::Controller(port) = authority {
+        listeners.push(("CONTROLLER", "PLAINTEXT", port, 0));
+    }
     let protocols: Vec<String> =
         listeners.iter().map(|(name, protocol, ..)| format!("{name}:{protocol}")).collect();
     set("listener.security.protocol.map", protocols.join(","));
     set("inter.broker.listener.name", "INTERNAL".to_owned());
     set("log.dirs", data.display().to_string());
 
-    if kraft {
-        set("process.roles", "broker,controller".to_owned());
-        set("node.id", me.node.to_string());
-        set("controller.listener.names", "CONTROLLER".to_owned());
-        let voters: Vec<String> =
-            all.iter().map(|ports| format!("{}@127.0.0.1:{}", ports.node, ports.controller)).collect();
-        set("controller.quorum.voters", voters.join(","));
-        // A killed broker is noticed after 6 s instead of 9.
-        set("broker.session.timeout.ms", "6000".to_owned());
-    } else {
-        set("broker.id", me.node.to_string());
-        set("zookeeper.connect", format!("127.0.0.1:{zookeeper}"));
-        set("zookeeper.session.timeout.ms", "6000".to_owned());
-        // Otherwise it is the session timeout, which a JVM that is still warming up on a busy machine does not keep.
-        set("zookeeper.connection.timeout.ms", "60000".to_owned());
+    match authority {
+        Authority::Quorum | Authority::Controller(_) => {
+            set("node.id", me.node.to_string());
+            set("controller.listener.names", "CONTROLLER".to_owned());
+            // A killed broker is noticed after 6 s instead of 9.
+            set("broker.session.timeout.ms", "6000".to_owned());
+        }
+        Authority::ZooKeeper(_) => set("broker.id", me.node.to_string()),
+    }
+    match authority {
+        Authority::Quorum => {
+            set("process.roles", "broker,controller".to_owned());
+            let voters: Vec<String> =
+                all.iter().map(|ports| format!("{}@127.0.0.1:{}", ports.node, ports.controller)).collect();
+            set("controller.quorum.voters", voters.join(","));
+        }
+        Authority::Controller(port) => {
+            set("process.roles", "broker".to_owned());
+            set("controller.quorum.voters", format!("{CONTROLLER_APART}@127.0.0.1:{port}"));
+        }
+        Authority::ZooKeeper(port) => {
+            set("zookeeper.connect", format!("127.0.0.1:{port}"));
+            set("zookeeper.session.timeout.ms", "6000".to_owned());
+            // Otherwise it is the session timeout, which a JVM that is still warming up on a busy machine does not keep.
+            set("zookeeper.connection.timeout.ms", "60000".to_owned());
+        }
     }
 
     let replicas = options.nodes.min(3);
@@ -110,6 +137,21 @@ pub(crate) fn server_properties(
     lines.join("\n")
 }
 
+/// `server.properties` of a controller that is nothing else.
+pub(crate) fn controller_properties(options: &Options, data: &Path, port: u16) -> String {
+    let mut text = format!(
+        "process.roles=controller\nnode.id={CONTROLLER_APART}\ncontroller.listener.names=CONTROLLER\n\
+         listeners=CONTROLLER://127.0.0.1:{port}\nlistener.security.protocol.map=CONTROLLER:PLAINTEXT\n\
+         controller.quorum.voters={CONTROLLER_APART}@127.0.0.1:{port}\nlog.dirs={}\n\
+         broker.session.timeout.ms=6000\n",
+        data.display()
+    );
+    for (key, value) in &options.properties {
+        text.push_str(&format!("{key}={value}\n"));
+    }
+    text
+}
+
 /// ZooKeeper's `zoo.cfg`.
 pub(crate) fn zoo_cfg(data: &Path, port: u16) -> String {
     format!(
@@ -147,7 +189,7 @@ mod tests {
     fn only_the_client_listener_is_advertised_elsewhere() {
         let options = Options::new(Version(4, 3, 1)).nodes(2).listener("SECURE", "SSL");
         let all = [ports(1), ports(2)];
-        let text = server_properties(&options, &all, &all[1], Path::new("/data"), 0);
+        let text = server_properties(&options, &all, &all[1], Path::new("/data"), Authority::Quorum);
         assert_eq!(
             value(&text, "advertised.listeners"),
             Some("PLAINTEXT://127.0.0.1:202,INTERNAL://127.0.0.1:203,SECURE://127.0.0.1:205")
@@ -163,9 +205,23 @@ mod tests {
     }
 
     #[test]
+    fn beside_a_controller_apart_a_node_is_no_voter() {
+        let options = Options::new(Version(4, 3, 1)).nodes(2).controller_apart().property("a", "b");
+        let authority = Authority::Controller(77);
+        let text = server_properties(&options, &[ports(1)], &ports(1), Path::new("/data"), authority);
+        assert_eq!(value(&text, "process.roles"), Some("broker"));
+        assert_eq!(value(&text, "controller.quorum.voters"), Some("100@127.0.0.1:77"));
+        assert!(!value(&text, "listeners").unwrap().contains("CONTROLLER"));
+        let text = controller_properties(&options, Path::new("/data"), 77);
+        assert_eq!(value(&text, "listeners"), Some("CONTROLLER://127.0.0.1:77"));
+        assert_eq!(value(&text, "a"), Some("b"));
+    }
+
+    #[test]
     fn before_3_3_a_node_asks_zookeeper_and_a_tests_property_wins() {
         let options = Options::new(Version(2, 8, 2)).property("offsets.topic.num.partitions", "7");
-        let text = server_properties(&options, &[ports(1)], &ports(1), Path::new("/data"), 99);
+        let text =
+            server_properties(&options, &[ports(1)], &ports(1), Path::new("/data"), Authority::ZooKeeper(99));
         assert_eq!(value(&text, "zookeeper.connect"), Some("127.0.0.1:99"));
         assert_eq!(value(&text, "process.roles"), None);
         assert_eq!(value(&text, "offsets.topic.num.partitions"), Some("7"));

@@ -13,6 +13,7 @@ pub type Advertise = Arc<dyn Fn(i32, u16) -> u16 + Send + Sync>;
 pub struct Options {
     pub(crate) version: Version,
     pub(crate) nodes: i32,
+    pub(crate) controller_apart: bool,
     pub(crate) properties: Vec<(String, String)>,
     pub(crate) advertise: Option<Advertise>,
     pub(crate) listeners: Vec<(String, String)>,
@@ -34,6 +35,7 @@ impl Options {
         Options {
             version,
             nodes: 1,
+            controller_apart: false,
             properties: Vec::new(),
             advertise: None,
             listeners: Vec::new(),
@@ -48,6 +50,14 @@ impl Options {
     #[must_use]
     pub fn nodes(mut self, nodes: i32) -> Self {
         self.nodes = nodes;
+        self
+    }
+
+    /// One controller in a process of its own, which is no node and is never hurt: so a cluster of two can lose one. Not
+    /// before 3.3.
+    #[must_use]
+    pub fn controller_apart(mut self) -> Self {
+        self.controller_apart = true;
         self
     }
 
