@@ -39,6 +39,7 @@ fn first_throttled(api: ApiKey) -> Option<i16> {
         ApiKey::DELETE_TOPICS => 2,
         ApiKey::INIT_PRODUCER_ID => 1,
         ApiKey::OFFSET_FOR_LEADER_EPOCH => 2,
+        ApiKey::CONSUMER_GROUP_HEARTBEAT => 0,
         _ => return None,
     })
 }
@@ -92,6 +93,8 @@ mod tests {
         assert_eq!(versions!(ApiKey::INIT_PRODUCER_ID, InitProducerIdResponse, 0..=5), up_to(1, 5));
         let ends = versions!(ApiKey::OFFSET_FOR_LEADER_EPOCH, OffsetForLeaderEpochResponse, 2..=4);
         assert_eq!(ends, up_to(2, 4));
+        let beats = versions!(ApiKey::CONSUMER_GROUP_HEARTBEAT, ConsumerGroupHeartbeatResponse, 0..=1);
+        assert_eq!(beats, up_to(0, 1));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::types::RequestId;
 use crate::wire::{
-    Coordinator, FindCoordinatorRequest, FindCoordinatorResponse, HeartbeatRequest, HeartbeatResponse,
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, Coordinator, FindCoordinatorRequest, FindCoordinatorResponse, HeartbeatRequest, HeartbeatResponse,
     JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse, SyncGroupRequest,
     SyncGroupResponse,
 };
@@ -49,6 +49,8 @@ pub enum GroupRequest {
     Heartbeat(HeartbeatRequest),
     /// Out.
     LeaveGroup(LeaveGroupRequest),
+    /// In, still here, or out: all there is in the consumer protocol.
+    ConsumerGroupHeartbeat(ConsumerGroupHeartbeatRequest),
 }
 
 /// What was answered.
@@ -64,6 +66,8 @@ pub enum GroupResponse {
     Heartbeat(HeartbeatResponse),
     /// Heard.
     LeaveGroup(LeaveGroupResponse),
+    /// Who we are, and what we are to have.
+    ConsumerGroupHeartbeat(ConsumerGroupHeartbeatResponse),
 }
 
 /// The API of a call, for errors.
@@ -79,6 +83,8 @@ pub enum GroupApi {
     Heartbeat,
     /// LeaveGroup (13).
     LeaveGroup,
+    /// ConsumerGroupHeartbeat (68).
+    ConsumerGroupHeartbeat,
 }
 
 impl fmt::Display for GroupApi {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::{AssignorKind, GroupApi};
-use crate::types::{CallFailed, Generation, TopicName, TopicPartition};
+use crate::types::{CallFailed, Generation, TopicId, TopicName, TopicPartition};
 use crate::wire::{Coordinator, ErrorCode};
 
 /// News from the group.
@@ -63,6 +63,35 @@ pub enum GroupEvent {
     /// subscription, and for the leader what any member subscribes to. Answer with
     /// [`handle_partition_counts`](super::Membership::handle_partition_counts).
     NeedMetadata(BTreeSet<TopicName>),
+    /// The names of these topics, please, with [`handle_topic_names`](super::Membership::handle_topic_names): the
+    /// coordinator assigned partitions of them, and goes by id. Asked again until they are known; metadata may be older
+    /// than a topic.
+    NeedTopicNames(BTreeSet<TopicId>),
+    /// The member epoch is another one (KIP-848).
+    Epoch {
+        /// Which.
+        epoch: Generation,
+        /// Whether the member has just joined with it.
+        joined: bool,
+    },
+    /// What was assigned is likely not all yet: a newcomer that has nothing, or topics without a name.
+    Unsettled,
+    /// What was assigned last is all, as far as anybody can tell.
+    Settled,
+    /// The coordinator refuses something, and the member tries on.
+    Refused {
+        /// Of which API.
+        api: GroupApi,
+        /// The error.
+        error: ErrorCode,
+        /// What the broker says of it.
+        message: Option<String>,
+    },
+    /// The coordinator does not take the consumer protocol from this group: the member speaks the classic one from here on.
+    FellBack {
+        /// Why, for people.
+        reason: &'static str,
+    },
     /// This member, as the leader, could not read another one's subscription and gives it nothing.
     MemberUnreadable {
         /// The other one.
@@ -84,6 +113,8 @@ pub enum LostReason {
     UnknownMember,
     /// The group went on without the member (ILLEGAL_GENERATION).
     IllegalGeneration,
+    /// The coordinator knows the member by another epoch (FENCED_MEMBER_EPOCH): answers to it were lost.
+    FencedMemberEpoch,
     /// Another one took the place (FENCED_INSTANCE_ID). [`GroupEvent::Fatal`] follows.
     FencedInstance,
     /// The drain was not done in time.
@@ -189,6 +220,45 @@ pub enum GroupError {
     /// GROUP_MAX_SIZE_REACHED.
     #[error("group {group_id:?} already has group.max.size members")]
     GroupMaxSizeReached {
+        /// The group.
+        group_id: String,
+    },
+    /// UNRELEASED_INSTANCE_ID, for longer than a session.
+    #[error("another living consumer has the group instance id {group_instance_id:?}")]
+    UnreleasedInstanceId {
+        /// The id used twice.
+        group_instance_id: String,
+    },
+    /// UNSUPPORTED_ASSIGNOR.
+    #[error("the coordinator has no assignor {assignor:?}: {message}")]
+    UnsupportedAssignor {
+        /// What was asked for.
+        assignor: String,
+        /// What the broker says of it.
+        message: String,
+    },
+    /// INVALID_REGULAR_EXPRESSION.
+    #[error("the coordinator cannot read the pattern {pattern:?} (RE2 syntax): {message}")]
+    InvalidPattern {
+        /// What was subscribed to.
+        pattern: String,
+        /// What the broker says of it.
+        message: String,
+    },
+    /// INVALID_REQUEST.
+    #[error("the coordinator refuses {api}: {message}")]
+    InvalidRequest {
+        /// The API.
+        api: GroupApi,
+        /// What the broker says of it.
+        message: String,
+    },
+    /// GROUP_ID_NOT_FOUND, which says that the group is of another kind.
+    #[error(
+        "group {group_id:?} is a classic group that the broker does not convert; \
+         group.protocol=classic joins it"
+    )]
+    NotAConsumerGroup {
         /// The group.
         group_id: String,
     },

@@ -75,6 +75,11 @@ impl Heartbeat {
         }
     }
 
+    /// The next one goes out then at the latest.
+    pub(super) fn schedule_by(&mut self, at: Instant) {
+        self.next = Some(self.next.map_or(at, |next| next.min(at)));
+    }
+
     /// The next one goes out then.
     pub(super) fn schedule(&mut self, at: Instant) {
         self.next = Some(at);

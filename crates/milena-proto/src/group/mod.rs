@@ -5,11 +5,13 @@
 //! commits between [`GroupEvent::Revoke`] and [`Membership::handle_revoked`].
 //!
 //! The classic protocol (JoinGroup, SyncGroup, Heartbeat) assigns on the client: the group's leader runs an assignor
-//! ([`AssignorKind`]) over everybody's [`consumer_protocol`] subscriptions.
+//! ([`AssignorKind`]) over everybody's [`consumer_protocol`] subscriptions. The consumer protocol (KIP-848,
+//! ConsumerGroupHeartbeat) assigns at the coordinator, and moves partitions one by one.
 
 mod assignor;
 mod call;
 mod classic;
+mod consumer;
 pub mod consumer_protocol;
 mod coordinator;
 mod event;
@@ -21,4 +23,4 @@ pub use assignor::{AssignorKind, GroupAssignment, Member, PartitionRacks};
 pub use call::{GroupApi, GroupCall, GroupRequest, GroupResponse, Target};
 pub use event::{GroupError, GroupEvent, JoinReason, LostReason};
 pub use membership::Membership;
-pub use settings::GroupSettings;
+pub use settings::{GroupProtocol, GroupSettings};

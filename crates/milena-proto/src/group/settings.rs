@@ -4,6 +4,19 @@ use std::time::Duration;
 
 use super::AssignorKind;
 
+/// The protocol that a member speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum GroupProtocol {
+    /// JoinGroup, SyncGroup and Heartbeat: the group's leader assigns.
+    #[default]
+    Classic,
+    /// ConsumerGroupHeartbeat (KIP-848): the coordinator assigns.
+    Consumer,
+    /// The consumer protocol, or the classic one where the coordinator does not take the other from this group.
+    /// [`GroupEvent::FellBack`](super::GroupEvent::FellBack) says so.
+    ConsumerElseClassic,
+}
+
 /// What a member of a group is told before it joins. The defaults of [`new`](Self::new) are the Java consumer's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct GroupSettings {
@@ -12,7 +25,13 @@ pub struct GroupSettings {
     /// `group.instance.id`: makes the member static (KIP-345). It then never sends LeaveGroup, and whoever joins with the
     /// same id takes its place and its partitions.
     pub group_instance_id: Option<String>,
-    /// Time without a heartbeat after which the coordinator gives the member up. Default 45 s (KIP-735).
+    /// The protocol that the member speaks. Default classic.
+    pub protocol: GroupProtocol,
+    /// `group.remote.assignor`: the coordinator's assignor that the member would like to have used, in the consumer
+    /// protocol. Default none: the coordinator chooses.
+    pub remote_assignor: Option<String>,
+    /// Time without a heartbeat after which the coordinator gives the member up. Default 45 s (KIP-735). In the consumer
+    /// protocol the broker decides that; this is how long a static member waits for its predecessor to go.
     pub session_timeout: Duration,
     /// Time that the coordinator gives members to rejoin, and so the bound on every drain. Default 5 min.
     pub rebalance_timeout: Duration,
@@ -42,6 +61,8 @@ impl GroupSettings {
         Self {
             group_id: group_id.into(),
             group_instance_id: None,
+            protocol: GroupProtocol::Classic,
+            remote_assignor: None,
             session_timeout: Duration::from_secs(45),
             rebalance_timeout: Duration::from_secs(300),
             heartbeat_interval: Duration::from_secs(3),

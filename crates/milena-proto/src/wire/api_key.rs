@@ -47,6 +47,7 @@ impl ApiKey {
             Self::DELETE_TOPICS => 4,
             Self::INIT_PRODUCER_ID => 2,
             Self::OFFSET_FOR_LEADER_EPOCH => 4,
+            Self::CONSUMER_GROUP_HEARTBEAT => 0,
             _ => return None,
         })
     }

@@ -73,6 +73,7 @@ questions! {
     delete_topics DeleteTopicsRequest;
     init_producer_id InitProducerIdRequest;
     offset_for_leader_epoch OffsetForLeaderEpochRequest;
+    consumer_group_heartbeat ConsumerGroupHeartbeatRequest;
 }
 
 fn string(text: impl AsRef<str>) -> String {
@@ -462,6 +463,44 @@ impl Question for LeaveGroupRequest {
             member_id: string(member.member_id.as_str()),
             group_instance_id: option(member.group_instance_id),
             reason: option(member.reason),
+        }
+    }
+}
+
+impl Question for ConsumerGroupHeartbeatRequest {
+    type Theirs = kp::ConsumerGroupHeartbeatRequest;
+
+    fn random(version: i16, any: &mut Any) -> Self {
+        Self {
+            group_id: any.string(),
+            member_id: any.string(),
+            member_epoch: Generation(any.i32()),
+            group_instance_id: any.option(Any::string),
+            rack: any.option(Any::string),
+            rebalance_timeout_ms: any.i32(),
+            topics: any.option(|any| any.list(Any::topic_name)),
+            pattern: instance(1, version, any),
+            assignor: any.option(Any::string),
+            owned: any.option(|any| any.list(|any| (any.topic_id(), any.list(Any::i32)))),
+        }
+    }
+
+    fn ours(_: i16, theirs: Self::Theirs) -> Self {
+        let owned = |topic: kp::consumer_group_heartbeat_request::TopicPartitions| {
+            (TopicId(topic.topic_id.into_bytes()), topic.partitions)
+        };
+        let names = |names: Vec<kp::TopicName>| names.iter().map(|name| name.as_str().into()).collect();
+        Self {
+            group_id: string(theirs.group_id.as_str()),
+            member_id: string(theirs.member_id.as_str()),
+            member_epoch: Generation(theirs.member_epoch),
+            group_instance_id: option(theirs.instance_id),
+            rack: option(theirs.rack_id),
+            rebalance_timeout_ms: theirs.rebalance_timeout_ms,
+            topics: theirs.subscribed_topic_names.map(names),
+            pattern: option(theirs.subscribed_topic_regex),
+            assignor: option(theirs.server_assignor),
+            owned: theirs.topic_partitions.map(|topics| topics.into_iter().map(owned).collect()),
         }
     }
 }

@@ -312,3 +312,41 @@ impl Answer for SyncGroupRequest {
         }
     }
 }
+
+impl Answer for ConsumerGroupHeartbeatRequest {
+    type Theirs = kp::ConsumerGroupHeartbeatResponse;
+
+    fn random(_: i16, any: &mut Any) -> Self::Theirs {
+        use kp::consumer_group_heartbeat_response::{Assignment, TopicPartitions};
+        let topic = |any: &mut Any| {
+            TopicPartitions::default()
+                .with_topic_id(uuid::Uuid::from_bytes(any.topic_id().0))
+                .with_partitions(any.list(Any::unique))
+        };
+        kp::ConsumerGroupHeartbeatResponse::default()
+            .with_throttle_time_ms(any.i32())
+            .with_error_code(any.i16())
+            .with_error_message(any.option(Any::text))
+            .with_member_id(any.option(Any::text))
+            .with_member_epoch(any.i32())
+            .with_heartbeat_interval_ms(any.i32())
+            .with_assignment(any.option(|any| Assignment::default().with_topic_partitions(any.list(topic))))
+    }
+
+    fn ours(_: i16, theirs: Self::Theirs) -> ConsumerGroupHeartbeatResponse {
+        let topic = |topic: kp::consumer_group_heartbeat_response::TopicPartitions| {
+            (TopicId(topic.topic_id.into_bytes()), topic.partitions)
+        };
+        ConsumerGroupHeartbeatResponse {
+            throttle_time_ms: theirs.throttle_time_ms,
+            error: ErrorCode(theirs.error_code),
+            error_message: option(theirs.error_message),
+            member_id: option(theirs.member_id),
+            member_epoch: theirs.member_epoch,
+            heartbeat_interval_ms: theirs.heartbeat_interval_ms,
+            assignment: theirs
+                .assignment
+                .map(|assignment| assignment.topic_partitions.into_iter().map(topic).collect()),
+        }
+    }
+}

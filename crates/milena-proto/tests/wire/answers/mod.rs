@@ -176,6 +176,7 @@ answers! {
     delete_topics DeleteTopicsRequest;
     init_producer_id InitProducerIdRequest;
     offset_for_leader_epoch OffsetForLeaderEpochRequest;
+    consumer_group_heartbeat ConsumerGroupHeartbeatRequest;
 }
 
 /// `kafka-protocol`'s text as ours.
