@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::assignor::{ASSIGNORS, Assignor};
 use super::defaults;
-use super::error::ConfigError;
+use super::error::{ConfigError, Setting};
+use super::group_protocol::{GroupProtocol, PROTOCOL};
 use super::knob::{Millis, boolean, short_text};
 
 /// How to be a member of a consumer group: who, how patient, and when to commit.
@@ -13,6 +14,8 @@ pub struct GroupConfig {
     group_id: String,
     group_instance_id: Option<String>,
     protocol: GroupProtocol,
+    protocol_fallback: bool,
+    remote_assignor: Option<String>,
     assignors: Vec<Assignor>,
     session_timeout: Duration,
     heartbeat_interval: Duration,
@@ -41,6 +44,16 @@ impl GroupConfig {
     /// The protocol by which the group shares out partitions.
     pub fn protocol(&self) -> GroupProtocol {
         self.protocol
+    }
+
+    /// See [`GroupConfigBuilder::protocol_fallback`].
+    pub fn protocol_fallback(&self) -> bool {
+        self.protocol_fallback
+    }
+
+    /// See [`GroupConfigBuilder::remote_assignor`].
+    pub fn remote_assignor(&self) -> Option<&str> {
+        self.remote_assignor.as_deref()
     }
 
     /// See [`GroupConfigBuilder::assignors`]. At least one, each once.
@@ -79,30 +92,6 @@ impl GroupConfig {
     }
 }
 
-/// How a group shares out partitions: `group.protocol`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum GroupProtocol {
-    /// JoinGroup and SyncGroup: a member assigns. The only one in this version.
-    #[default]
-    Classic,
-}
-
-impl GroupProtocol {
-    fn parse(raw: &str) -> Result<Self, ConfigError> {
-        let key = "group.protocol";
-        match raw.trim().to_ascii_lowercase().as_str() {
-            "classic" => Ok(Self::Classic),
-            "consumer" => Err(ConfigError::NotSupportedYet {
-                key,
-                value: Some("consumer".to_owned()),
-                why: "the consumer group protocol of KIP-848 is missing",
-            }),
-            _ => Err(ConfigError::invalid(key, raw, "`classic` or `consumer`")),
-        }
-    }
-}
-
 /// Collects settings for a [`GroupConfig`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build`"]
@@ -110,6 +99,8 @@ pub struct GroupConfigBuilder {
     pub(super) group_id: String,
     group_instance_id: Option<String>,
     protocol: GroupProtocol,
+    protocol_fallback: bool,
+    remote_assignor: Option<String>,
     assignors: Vec<Assignor>,
     session_timeout: Duration,
     heartbeat_interval: Duration,
@@ -126,6 +117,8 @@ impl GroupConfigBuilder {
             group_id,
             group_instance_id: None,
             protocol: GroupProtocol::default(),
+            protocol_fallback: true,
+            remote_assignor: None,
             assignors: vec![Assignor::Range, Assignor::CooperativeSticky],
             session_timeout: defaults::SESSION_TIMEOUT,
             heartbeat_interval: defaults::HEARTBEAT_INTERVAL,
@@ -142,6 +135,35 @@ impl GroupConfigBuilder {
     /// Default none. From 1 to 249 of the characters `a-z A-Z 0-9 . _ -`, unlike any other member's; not `.` or `..`.
     pub fn group_instance_id(mut self, id: impl Into<String>) -> Self {
         self.group_instance_id = Some(id.into());
+        self
+    }
+
+    /// The protocol by which the group shares out partitions (`group.protocol`).
+    ///
+    /// Default [`GroupProtocol::Classic`], as Java. With [`GroupProtocol::Consumer`] the coordinator assigns, so `assignors`
+    /// has no effect; session timeout and heartbeat interval are the broker's. The settings of this name then count only
+    /// for a member that falls back, and `session_timeout` for how long a static member waits for its predecessor to go.
+    pub fn protocol(mut self, protocol: GroupProtocol) -> Self {
+        self.protocol = protocol;
+        self
+    }
+
+    /// Whether a member that asked for the consumer protocol speaks the classic one where the coordinator has no other, or
+    /// does not convert the classic group of this name (`milena.group.protocol.fallback`).
+    ///
+    /// Default true; an event says when it happens. False: the consumer ends with an error. Only a member that has not
+    /// joined yet falls back, and none with a pattern for the coordinator to resolve.
+    pub fn protocol_fallback(mut self, fallback: bool) -> Self {
+        self.protocol_fallback = fallback;
+        self
+    }
+
+    /// The coordinator's assignor that this member would like to have used (`group.remote.assignor`): `uniform` or `range`.
+    ///
+    /// Default none: the coordinator uses its first, `uniform` as it comes. The group uses what most members ask for. Needs
+    /// [`GroupProtocol::Consumer`].
+    pub fn remote_assignor(mut self, assignor: impl Into<String>) -> Self {
+        self.remote_assignor = Some(assignor.into());
         self
     }
 
@@ -262,6 +284,8 @@ impl GroupConfigBuilder {
         Ok(GroupConfig {
             group_id: short_text(GROUP_ID, &self.group_id)?,
             protocol: self.protocol,
+            protocol_fallback: self.protocol_fallback,
+            remote_assignor: remote_assignor(self.remote_assignor, self.protocol)?,
             assignors: self.assignors,
             session_timeout,
             heartbeat_interval,
@@ -283,10 +307,12 @@ impl GroupConfigBuilder {
             "enable.auto.commit" => self.commit_on_interval = boolean(AUTO_COMMIT, raw)?,
             "group.id" => self.group_id = raw.trim().to_owned(),
             "group.instance.id" => self.group_instance_id = Some(raw.trim().to_owned()),
-            "group.protocol" => self.protocol = GroupProtocol::parse(raw)?,
+            PROTOCOL => self.protocol = GroupProtocol::parse(raw)?,
+            REMOTE_ASSIGNOR => self.remote_assignor = Some(raw.trim().to_owned()),
             "heartbeat.interval.ms" => self.heartbeat_interval = HEARTBEAT.parse(raw)?,
             "max.poll.interval.ms" => self.rebalance_timeout = REBALANCE.parse(raw)?,
             "milena.drain.timeout.ms" => self.drain_timeout = Some(DRAIN.parse(raw)?),
+            FALLBACK => self.protocol_fallback = boolean(FALLBACK, raw)?,
             "milena.leave.on.close" => self.leave_on_close = Some(boolean("milena.leave.on.close", raw)?),
             "partition.assignment.strategy" => self.assignors = Assignor::parse_list(raw)?,
             "session.timeout.ms" => self.session_timeout = SESSION.parse(raw)?,
@@ -300,6 +326,19 @@ impl GroupConfigBuilder {
 fn is_instance_id(id: &str) -> bool {
     let plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
     (1..=249).contains(&id.len()) && plain && id != "." && id != ".."
+}
+
+/// Java refuses it in a classic group as well.
+fn remote_assignor(set: Option<String>, protocol: GroupProtocol) -> Result<Option<String>, ConfigError> {
+    let Some(assignor) = set.filter(|assignor| !assignor.is_empty()) else { return Ok(None) };
+    if protocol == GroupProtocol::Classic {
+        return Err(ConfigError::contradiction(
+            Setting::new(REMOTE_ASSIGNOR, &assignor),
+            Setting::new(PROTOCOL, "classic"),
+            "in which a member assigns: `partition.assignment.strategy` says how",
+        ));
+    }
+    short_text(REMOTE_ASSIGNOR, &assignor).map(Some)
 }
 
 fn drain_timeout(
@@ -319,6 +358,8 @@ fn drain_timeout(
 
 pub(super) const GROUP_ID: &str = "group.id";
 pub(super) const AUTO_COMMIT: &str = "enable.auto.commit";
+const REMOTE_ASSIGNOR: &str = "group.remote.assignor";
+const FALLBACK: &str = "milena.group.protocol.fallback";
 const SESSION: Millis = Millis::at_least("session.timeout.ms", 1);
 const HEARTBEAT: Millis = Millis::at_least("heartbeat.interval.ms", 1);
 const REBALANCE: Millis = Millis::at_least("max.poll.interval.ms", 1);

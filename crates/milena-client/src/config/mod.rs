@@ -24,6 +24,7 @@ pub mod defaults;
 mod error;
 mod fetch;
 mod group;
+mod group_protocol;
 mod host_port;
 mod knob;
 mod known;
@@ -38,7 +39,8 @@ pub use client::{ClientConfig, ClientConfigBuilder, MetadataRecovery, SecurityPr
 pub use consumer::ConsumerConfig;
 pub use error::{ConfigError, Setting};
 pub use fetch::{FetchConfig, FetchConfigBuilder, IsolationLevel};
-pub use group::{GroupConfig, GroupConfigBuilder, GroupProtocol};
+pub use group::{GroupConfig, GroupConfigBuilder};
+pub use group_protocol::GroupProtocol;
 pub use host_port::{HostPort, HostPortError};
 pub use known::{Known, Role, Verdict, known_settings, verdict};
 pub use offset_reset::OffsetReset;

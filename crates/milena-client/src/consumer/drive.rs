@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use proto::assignments::FenceReason;
 use proto::group::{GroupCall, GroupEvent, GroupRequest, GroupResponse, Membership, PartitionRacks, Target};
-use proto::offsets::{CommitEvent, Committer};
-use proto::types::{CallFailed, IsolationLevel, RequestId, TopicName, TopicPartition};
+use proto::offsets::{CommitEvent, Committer, WireEpochPolicy};
+use proto::types::{CallFailed, Generation, IsolationLevel, RequestId, TopicName, TopicPartition};
 use proto::wire::{
     Coordinator, ErrorCode, ListOffsetsResponse, OffsetCommitRequest, OffsetCommitResponse,
     OffsetFetchResponse, OffsetForLeaderEpochResponse, Request,
@@ -20,6 +20,7 @@ use tracing::Instrument;
 
 use crate::client::{Client, Purpose, left_until};
 use crate::clock;
+use crate::consumer::epochs::{self, Unnamed};
 use crate::consumer::event::EventSender;
 use crate::consumer::outage::Subject;
 use crate::consumer::positions;
@@ -71,6 +72,8 @@ pub(super) struct Drive {
     counts: BTreeMap<TopicName, i32>,
     racks: PartitionRacks,
     counted: BTreeSet<TopicName>,
+    /// Topics that were assigned by id.
+    unnamed: Unnamed,
     standalone_coordinator: Option<Coordinator>,
     finding_standalone: bool,
     ended: bool,
@@ -119,11 +122,29 @@ enum Input {
 }
 
 enum Outcome {
-    Group { id: RequestId, answer: Result<GroupResponse, CallFailed>, error: Option<Error> },
-    Commit { id: RequestId, answer: Result<OffsetCommitResponse, CallFailed> },
-    Committed { asked: OffsetsOf, answer: Result<OffsetFetchResponse> },
-    Listed { asked: Vec<Asked>, answer: Result<ListOffsetsResponse> },
-    EpochEnds { asked: Vec<Asked>, answer: Result<OffsetForLeaderEpochResponse> },
+    Group {
+        id: RequestId,
+        answer: Result<GroupResponse, CallFailed>,
+        error: Option<Error>,
+        metadata_version: Option<i16>,
+    },
+    Commit {
+        id: RequestId,
+        answer: Result<OffsetCommitResponse, CallFailed>,
+    },
+    Committed {
+        asked: OffsetsOf,
+        signed: Option<Generation>,
+        answer: Result<OffsetFetchResponse>,
+    },
+    Listed {
+        asked: Vec<Asked>,
+        answer: Result<ListOffsetsResponse>,
+    },
+    EpochEnds {
+        asked: Vec<Asked>,
+        answer: Result<OffsetForLeaderEpochResponse>,
+    },
     Coordinator(Result<Coordinator>),
 }
 
@@ -148,6 +169,7 @@ impl Drive {
             counts: BTreeMap::new(),
             racks: PartitionRacks::new(),
             counted: BTreeSet::new(),
+            unnamed: Unnamed::default(),
             standalone_coordinator: None,
             finding_standalone: false,
             ended: false,
@@ -251,7 +273,12 @@ impl Drive {
     fn handle_outcome(&mut self, outcome: Outcome) {
         let now = clock::now();
         match outcome {
-            Outcome::Group { id, answer, error } => {
+            Outcome::Group { id, answer, error, metadata_version } => {
+                if let (Ok(GroupResponse::ConsumerGroupHeartbeat(_)), Some(committer)) =
+                    (&answer, &mut self.parts.committer)
+                {
+                    committer.set_wire_epoch_policy(epochs::wire_epoch_policy(metadata_version));
+                }
                 match error {
                     Some(error) => self.parts.events.trouble(Subject::Coordinator, error),
                     None if answer.as_ref().is_ok_and(by_coordinator) => {
@@ -275,7 +302,7 @@ impl Drive {
                     });
                 }
             }
-            Outcome::Committed { asked, answer } => self.handle_offsets(now, asked, answer),
+            Outcome::Committed { asked, signed, answer } => self.handle_offsets(now, asked, signed, answer),
             Outcome::Listed { asked, answer } => positions::handle_listed(&self.parts, now, &asked, &answer),
             Outcome::EpochEnds { asked, answer } => {
                 positions::handle_epoch_ends(&self.parts, now, &asked, &answer)
@@ -339,6 +366,7 @@ impl Drive {
     fn handle_view(&mut self) {
         let now = clock::now();
         self.tell_counts(now);
+        self.tell_names(now);
         for stamp in self.parts.fetcher.handle_view(now) {
             if let Some(committer) = &mut self.parts.committer {
                 committer.handle_epoch_ended(&stamp);
@@ -355,6 +383,14 @@ impl Drive {
             membership.handle_partition_racks(&racks);
             membership.handle_partition_counts(now, &counts);
             (self.counts, self.racks) = (counts, racks);
+        }
+    }
+
+    /// The names of topics that the coordinator assigned by their ids, as far as they are known.
+    fn tell_names(&mut self, now: Instant) {
+        let names = self.unnamed.resolve(&self.parts.client);
+        if let (false, Some(membership)) = (names.is_empty(), &mut self.parts.membership) {
+            membership.handle_topic_names(now, &names);
         }
     }
 
@@ -402,6 +438,37 @@ impl Drive {
                 self.parts.client.metadata().want(self.parts.fetcher.interest(), topics);
                 self.tell_counts(now);
             }
+            GroupEvent::NeedTopicNames(topics) => {
+                self.unnamed.ask(topics);
+                self.tell_names(now);
+                if !self.unnamed.is_empty() {
+                    self.parts.client.metadata().refresh_soon();
+                }
+            }
+            GroupEvent::Epoch { epoch, joined } => {
+                let member = self.parts.membership.as_ref().and_then(Membership::snapshot);
+                self.spans.epoch(epoch, member.as_ref());
+                if joined {
+                    events.send(Event::Stable {
+                        generation: epoch,
+                        leader: false,
+                        assignor: "the coordinator",
+                    });
+                }
+            }
+            GroupEvent::Unsettled => self.parts.fetcher.begin_rebalance(),
+            GroupEvent::Settled => self.parts.fetcher.settle_assignment(),
+            GroupEvent::Refused { error, message, .. } => {
+                let error =
+                    Error::broker(error).doing("joining the group").message(message.unwrap_or_default());
+                self.parts.events.trouble(Subject::Coordinator, error);
+            }
+            GroupEvent::FellBack { reason } => {
+                if let Some(committer) = &mut self.parts.committer {
+                    committer.set_wire_epoch_policy(WireEpochPolicy::Current);
+                }
+                events.send(Event::FellBack { reason });
+            }
             GroupEvent::MemberUnreadable { member_id } => {
                 let error = Error::new(ErrorKind::Malformed).message(format!(
                     "the subscription of member {member_id} cannot be read: it gets no partitions"
@@ -414,7 +481,8 @@ impl Drive {
             }
             GroupEvent::Fatal { error } => {
                 let kind = match &error {
-                    proto::group::GroupError::FencedInstanceId { .. } => ErrorKind::Fenced,
+                    proto::group::GroupError::FencedInstanceId { .. }
+                    | proto::group::GroupError::UnreleasedInstanceId { .. } => ErrorKind::Fenced,
                     _ => ErrorKind::Config,
                 };
                 let mut failure = Error::new(kind).source(error);
@@ -434,7 +502,8 @@ impl Drive {
         let outcome = async move {
             let id = call.id;
             let start = clock::now();
-            let (answer, error) = match group_call(&client, call).await {
+            let mut metadata_version = None;
+            let (answer, error) = match group_call(&client, call, &mut metadata_version).await {
                 Ok(answer) => (Ok(answer), None),
                 Err(error) => (Err(as_call_failed(&error)), Some(error)),
             };
@@ -443,7 +512,7 @@ impl Drive {
                 None => tracing::debug!(target: "milena::group", ?took, "answered"),
                 Some(error) => tracing::debug!(target: "milena::group", ?took, %error, "failed"),
             }
-            Outcome::Group { id, answer, error }
+            Outcome::Group { id, answer, error, metadata_version }
         };
         self.calls.push(Box::pin(outcome.instrument(span)));
     }
@@ -727,18 +796,36 @@ impl Drive {
         let require_stable = self.parts.isolation == IsolationLevel::ReadCommitted;
         let coordinator =
             self.parts.membership.as_ref().and_then(|membership| membership.coordinator().cloned());
+        let member = self.parts.membership.as_ref().filter(|membership| membership.has_member_epoch());
+        let member = member.and_then(Membership::snapshot);
+        let signed = member.as_ref().map(|member| member.generation);
+        let member = member.as_ref().map(epochs::signature);
         self.calls.push(Box::pin(async move {
             let answer = match &group {
-                Some(group) => read_committed_offsets(&client, group, coordinator, &asked, require_stable)
-                    .await
-                    .map_err(|error| error.group(group)),
+                Some(group) => {
+                    read_committed_offsets(&client, group, coordinator, member, &asked, require_stable)
+                        .await
+                        .map_err(|error| error.group(group))
+                }
                 None => Err(Error::config("without a group there are no committed offsets to begin at")),
             };
-            Outcome::Committed { asked, answer }
+            Outcome::Committed { asked, signed, answer }
         }));
     }
 
-    fn handle_offsets(&mut self, now: Instant, asked: OffsetsOf, answer: Result<OffsetFetchResponse>) {
+    fn handle_offsets(
+        &mut self,
+        now: Instant,
+        asked: OffsetsOf,
+        signed: Option<Generation>,
+        answer: Result<OffsetFetchResponse>,
+    ) {
+        if let (Ok(answer), Some(membership)) = (&answer, &mut self.parts.membership)
+            && let Some((generation, error)) = epochs::refusal(answer.error, signed)
+        {
+            // The next heartbeat brings the epoch, and the position asks again after a pause.
+            membership.handle_commit_refused(now, generation, error);
+        }
         if let Ok(answer) = &answer
             && matches!(answer.error, ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE)
             && let Some(membership) = &mut self.parts.membership
@@ -757,6 +844,7 @@ async fn read_committed_offsets(
     client: &Client,
     group: &str,
     coordinator: Option<Coordinator>,
+    member: Option<(String, i32)>,
     asked: &OffsetsOf,
     require_stable: bool,
 ) -> Result<OffsetFetchResponse> {
@@ -765,7 +853,8 @@ async fn read_committed_offsets(
         None => client.find_coordinator(group).await?,
     };
     let lane = client.coordinator_lane(&coordinator, Purpose::Coordination).await?;
-    let request = fetch_offsets_request(group, Some(asked.topics(client)), require_stable);
+    let mut request = fetch_offsets_request(group, Some(asked.topics(client)), require_stable);
+    request.member = member;
     fetch_offsets(&lane, &request, client.config().request_timeout()).await
 }
 
@@ -777,6 +866,7 @@ fn by_coordinator(answer: &GroupResponse) -> bool {
         GroupResponse::SyncGroup(answer) => answer.error,
         GroupResponse::Heartbeat(answer) => answer.error,
         GroupResponse::LeaveGroup(answer) => answer.error,
+        GroupResponse::ConsumerGroupHeartbeat(answer) => answer.error,
     };
     !matches!(
         error,
@@ -786,7 +876,11 @@ fn by_coordinator(answer: &GroupResponse) -> bool {
     )
 }
 
-async fn group_call(client: &Client, call: GroupCall) -> Result<GroupResponse> {
+async fn group_call(
+    client: &Client,
+    call: GroupCall,
+    metadata_version: &mut Option<i16>,
+) -> Result<GroupResponse> {
     let deadline = clock::now() + call.timeout;
     let coordinator = match call.target {
         Target::AnyBroker => {
@@ -805,6 +899,7 @@ async fn group_call(client: &Client, call: GroupCall) -> Result<GroupResponse> {
     let lane = tokio::time::timeout_at(deadline.into(), lane)
         .await
         .map_err(|_| Error::new(ErrorKind::TimedOut).doing("connecting to the group's coordinator"))??;
+    *metadata_version = lane.versions().metadata_version();
     let left = left_until(deadline);
     match call.request {
         GroupRequest::FindCoordinator(request) => {
@@ -814,6 +909,9 @@ async fn group_call(client: &Client, call: GroupCall) -> Result<GroupResponse> {
         GroupRequest::SyncGroup(request) => lane.call(&request, left).await.map(GroupResponse::SyncGroup),
         GroupRequest::Heartbeat(request) => lane.call(&request, left).await.map(GroupResponse::Heartbeat),
         GroupRequest::LeaveGroup(request) => lane.call(&request, left).await.map(GroupResponse::LeaveGroup),
+        GroupRequest::ConsumerGroupHeartbeat(request) => {
+            lane.call(&request, left).await.map(GroupResponse::ConsumerGroupHeartbeat)
+        }
     }
 }
 

@@ -39,6 +39,12 @@ pub enum Event {
         /// The assignor that the group uses.
         assignor: &'static str,
     },
+    /// The coordinator does not take the consumer protocol (KIP-848) from this group: the classic one is spoken from here
+    /// on.
+    FellBack {
+        /// Why.
+        reason: &'static str,
+    },
     /// What is this consumer's from here on.
     Assigned {
         /// What was not before.
@@ -157,6 +163,7 @@ impl fmt::Display for Event {
                 let role = if *leader { ", as its leader" } else { "" };
                 write!(f, "group stable in generation {} by {assignor}{role}", generation.0)
             }
+            Self::FellBack { reason } => write!(f, "speaking the classic group protocol: {reason}"),
             Self::Assigned { added, assignment } => {
                 write!(f, "assigned {}", Listed(assignment))?;
                 if added.len() != assignment.len() {

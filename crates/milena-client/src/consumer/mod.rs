@@ -5,6 +5,7 @@
 //! `milena-source` puts streams on top of it.
 
 mod drive;
+mod epochs;
 pub(crate) mod event;
 pub(crate) mod outage;
 mod positions;
@@ -29,7 +30,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::budget::Budget;
 use crate::client::Client;
 use crate::clock;
-use crate::config::{Assignor, FetchConfig, GroupConfig};
+use crate::config::{Assignor, FetchConfig, GroupConfig, GroupProtocol};
 use crate::consumer::drive::{Command, Drive, Parts};
 use crate::consumer::event::EventSender;
 use crate::error::{Error, Result};
@@ -307,6 +308,12 @@ impl Control {
 fn group_settings(client: &Client, fetch: &FetchConfig, group: &GroupConfig) -> GroupSettings {
     let mut settings = GroupSettings::new(group.group_id());
     settings.group_instance_id = group.group_instance_id().map(str::to_owned);
+    settings.protocol = match (group.protocol(), group.protocol_fallback()) {
+        (GroupProtocol::Classic, _) => proto::group::GroupProtocol::Classic,
+        (GroupProtocol::Consumer, true) => proto::group::GroupProtocol::ConsumerElseClassic,
+        (GroupProtocol::Consumer, false) => proto::group::GroupProtocol::Consumer,
+    };
+    settings.remote_assignor = group.remote_assignor().map(str::to_owned);
     settings.session_timeout = group.session_timeout();
     settings.rebalance_timeout = group.rebalance_timeout();
     settings.heartbeat_interval = group.heartbeat_interval();

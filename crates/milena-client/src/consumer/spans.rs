@@ -54,6 +54,14 @@ impl Spans {
         self.consumer = consumer(&self.client, self.group.as_deref(), member);
     }
 
+    /// The member has another epoch (KIP-848).
+    pub(super) fn epoch(&mut self, epoch: Generation, member: Option<&MemberSnapshot>) {
+        if let Some((span, _)) = &self.rebalance {
+            span.record("generation", epoch.0);
+        }
+        self.consumer = consumer(&self.client, self.group.as_deref(), member);
+    }
+
     /// The rebalance is over, with this many partitions.
     pub(super) fn assigned(&mut self, added: usize, assigned: usize) {
         if let Some((span, since)) = self.rebalance.take() {
@@ -70,6 +78,7 @@ impl Spans {
             GroupRequest::SyncGroup(_) => "SyncGroup",
             GroupRequest::Heartbeat(_) => "Heartbeat",
             GroupRequest::LeaveGroup(_) => "LeaveGroup",
+            GroupRequest::ConsumerGroupHeartbeat(_) => "ConsumerGroupHeartbeat",
         };
         tracing::debug_span!(target: "milena::group", parent: self.current(), "call", api)
     }

@@ -145,6 +145,12 @@ impl Fetcher {
         self.0.table().set_settled(false);
     }
 
+    /// What is ours is all that is coming, as far as anybody can tell.
+    pub(crate) fn settle_assignment(&self) {
+        self.0.table().set_settled(true);
+        self.0.queue.wake();
+    }
+
     /// These partitions are no longer ours. Returns the epochs that ended.
     pub(crate) fn end(&self, partitions: &BTreeSet<TopicPartition>, reason: FenceReason) -> Vec<Stamp> {
         let mut table = self.0.table();

@@ -90,6 +90,11 @@ impl Lane {
         Self { peer, ..self.clone() }
     }
 
+    /// What the broker said that it serves.
+    pub(crate) fn versions(&self) -> &Versions {
+        &self.versions
+    }
+
     /// Whether the connection is gone.
     pub(crate) fn is_closed(&self) -> bool {
         self.inbox.is_closed()

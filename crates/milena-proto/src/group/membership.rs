@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::classic::Classic;
-use super::{GroupCall, GroupEvent, GroupResponse, GroupSettings, PartitionRacks};
-use crate::types::{CallFailed, Generation, MemberSnapshot, RequestId, TopicName, TopicPartition};
+use super::consumer::Consumer;
+use super::{GroupCall, GroupEvent, GroupProtocol, GroupResponse, GroupSettings, PartitionRacks};
+use crate::types::{CallFailed, Generation, MemberSnapshot, RequestId, TopicId, TopicName, TopicPartition};
 use crate::wire::{Coordinator, ErrorCode};
 
 /// A member of a consumer group.
@@ -15,6 +16,9 @@ use crate::wire::{Coordinator, ErrorCode};
 ///                                     ▲                          │ rebalance, new subscription
 ///                                     └── handle_revoked ◀── Revoke (drain, last commit)
 /// ```
+///
+/// In the consumer protocol one heartbeat is all of that: it joins, brings what the coordinator assigns, and acknowledges
+/// what was given up.
 ///
 /// The rules that hold at every step:
 /// - a revoke completes before the coordinator hears of it;
@@ -31,18 +35,29 @@ pub struct Membership {
     protocol: Protocol,
 }
 
-/// The protocol that the group speaks. KIP-848's `ConsumerGroupHeartbeat` gets its own file and variant; all that the
-/// shell sees stays as it is.
+/// The protocol that the member speaks: both are one to the shell.
 #[derive(Debug)]
 enum Protocol {
     Classic(Box<Classic>),
+    Consumer(Box<Consumer>),
 }
 
 impl Membership {
     /// A member that has not joined: it does so when it is told what it subscribes to. The same seed gives the same
     /// pauses.
     pub fn new(settings: GroupSettings, seed: u64) -> Self {
-        Self { protocol: Protocol::Classic(Box::new(Classic::new(settings, seed))) }
+        let protocol = match settings.protocol {
+            GroupProtocol::Classic => Protocol::Classic(Box::new(Classic::new(settings, seed))),
+            GroupProtocol::Consumer | GroupProtocol::ConsumerElseClassic => {
+                Protocol::Consumer(Box::new(Consumer::new(settings, seed)))
+            }
+        };
+        Self { protocol }
+    }
+
+    /// Whether commits and fetches of offsets are signed with a member epoch (KIP-848), and not with a generation.
+    pub fn has_member_epoch(&self) -> bool {
+        matches!(self.protocol, Protocol::Consumer(_))
     }
 
     /// Subscribes to these topics instead of those before. A change joins again; an empty set leaves the group, and the
@@ -50,6 +65,23 @@ impl Membership {
     pub fn handle_subscription(&mut self, now: Instant, topics: BTreeSet<TopicName>) {
         match &mut self.protocol {
             Protocol::Classic(classic) => classic.handle_subscription(now, topics),
+            Protocol::Consumer(consumer) => consumer.handle_subscription(now, topics),
+        }
+    }
+
+    /// Subscribes to the topics whose names match, as well, in place of the pattern before; the coordinator finds them
+    /// (RE2 syntax, KIP-848). The classic protocol has no such thing, and does nothing here.
+    pub fn handle_pattern(&mut self, now: Instant, pattern: Option<String>) {
+        if let Protocol::Consumer(consumer) = &mut self.protocol {
+            consumer.handle_pattern(now, pattern);
+        }
+    }
+
+    /// The names of topics, from metadata: answers [`GroupEvent::NeedTopicNames`] as far as they are known, and is called
+    /// again whenever more are.
+    pub fn handle_topic_names(&mut self, now: Instant, names: &BTreeMap<TopicId, TopicName>) {
+        if let Protocol::Consumer(consumer) = &mut self.protocol {
+            consumer.handle_topic_names(now, names);
         }
     }
 
@@ -59,6 +91,7 @@ impl Membership {
     pub fn handle_partition_counts(&mut self, now: Instant, counts: &BTreeMap<TopicName, i32>) {
         match &mut self.protocol {
             Protocol::Classic(classic) => classic.handle_partition_counts(now, counts),
+            Protocol::Consumer(consumer) => consumer.handle_partition_counts(counts),
         }
     }
 
@@ -67,6 +100,7 @@ impl Membership {
     pub fn handle_partition_racks(&mut self, racks: &PartitionRacks) {
         match &mut self.protocol {
             Protocol::Classic(classic) => classic.handle_partition_racks(racks),
+            Protocol::Consumer(consumer) => consumer.handle_partition_racks(racks),
         }
     }
 
@@ -74,6 +108,7 @@ impl Membership {
     pub fn poll_request(&mut self, now: Instant) -> Option<GroupCall> {
         match &mut self.protocol {
             Protocol::Classic(classic) => classic.poll_request(now),
+            Protocol::Consumer(consumer) => consumer.poll_request(now),
         }
     }
 
@@ -86,6 +121,12 @@ impl Membership {
     ) {
         match &mut self.protocol {
             Protocol::Classic(classic) => classic.handle_response(now, id, answer),
+            Protocol::Consumer(consumer) => {
+                consumer.handle_response(now, id, answer);
+                if let Some(classic) = consumer.take_fall_back(now) {
+                    self.protocol = Protocol::Classic(Box::new(classic));
+                }
+            }
         }
     }
 
@@ -93,6 +134,7 @@ impl Membership {
     pub fn handle_timeout(&mut self, now: Instant) {
         match &mut self.protocol {
             Protocol::Classic(classic) => classic.handle_timeout(now),
+            Protocol::Consumer(consumer) => consumer.handle_timeout(now),
         }
     }
 
@@ -101,6 +143,7 @@ impl Membership {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.protocol {
             Protocol::Classic(classic) => classic.poll_timeout(),
+            Protocol::Consumer(consumer) => consumer.poll_timeout(),
         }
     }
 
@@ -108,6 +151,7 @@ impl Membership {
     pub fn poll_event(&mut self) -> Option<GroupEvent> {
         match &mut self.protocol {
             Protocol::Classic(classic) => classic.poll_event(),
+            Protocol::Consumer(consumer) => consumer.poll_event(),
         }
     }
 
@@ -116,6 +160,7 @@ impl Membership {
     pub fn handle_revoked(&mut self, now: Instant) {
         match &mut self.protocol {
             Protocol::Classic(classic) => classic.handle_revoked(now),
+            Protocol::Consumer(consumer) => consumer.handle_revoked(now),
         }
     }
 
@@ -124,6 +169,7 @@ impl Membership {
     pub fn handle_commit_refused(&mut self, now: Instant, generation: Generation, error: ErrorCode) {
         match &mut self.protocol {
             Protocol::Classic(classic) => classic.handle_commit_refused(now, generation, error),
+            Protocol::Consumer(consumer) => consumer.handle_commit_refused(now, generation, error),
         }
     }
 
@@ -131,6 +177,7 @@ impl Membership {
     pub fn handle_coordinator_lost(&mut self, now: Instant) {
         match &mut self.protocol {
             Protocol::Classic(classic) => classic.handle_coordinator_lost(now),
+            Protocol::Consumer(consumer) => consumer.handle_coordinator_lost(now),
         }
     }
 
@@ -139,6 +186,7 @@ impl Membership {
     pub fn leave(&mut self, now: Instant) {
         match &mut self.protocol {
             Protocol::Classic(classic) => classic.leave(now),
+            Protocol::Consumer(consumer) => consumer.leave(now),
         }
     }
 
@@ -147,6 +195,7 @@ impl Membership {
     pub fn snapshot(&self) -> Option<MemberSnapshot> {
         match &self.protocol {
             Protocol::Classic(classic) => classic.snapshot(),
+            Protocol::Consumer(consumer) => consumer.snapshot(),
         }
     }
 
@@ -154,6 +203,7 @@ impl Membership {
     pub fn coordinator(&self) -> Option<&Coordinator> {
         match &self.protocol {
             Protocol::Classic(classic) => classic.coordinator(),
+            Protocol::Consumer(consumer) => consumer.coordinator(),
         }
     }
 
@@ -164,9 +214,13 @@ impl Membership {
     ///
     /// A JoinGroup that waits for the others longer than the session makes a cooperative member pause as well: only its
     /// answer tells whether we are still in. `None`: there is nothing to hand out.
+    ///
+    /// In the consumer protocol the session is the broker's and no answer tells how long it is: it is taken for three
+    /// heartbeat intervals.
     pub fn session_deadline(&self) -> Option<Instant> {
         match &self.protocol {
             Protocol::Classic(classic) => classic.session_deadline(),
+            Protocol::Consumer(consumer) => consumer.session_deadline(),
         }
     }
 
@@ -174,6 +228,7 @@ impl Membership {
     pub fn assignment(&self) -> &BTreeSet<TopicPartition> {
         match &self.protocol {
             Protocol::Classic(classic) => classic.assignment(),
+            Protocol::Consumer(consumer) => consumer.assignment(),
         }
     }
 }

@@ -112,13 +112,22 @@ fn a_list_of_assignors_has_each_once() {
 }
 
 #[test]
-fn the_consumer_protocol_is_refused_by_name() {
-    assert_eq!(g().set("group.protocol", "CLASSIC"), Ok(true));
-    let error = g().set("group.protocol", "Consumer").unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "group.protocol=consumer is not supported yet by this version of Milena: the consumer group protocol of KIP-848 is \
-         missing"
-    );
+fn the_consumer_protocol_falls_back_unless_told_not_to() {
+    let mut group = g();
+    assert_eq!(group.clone().build().unwrap().protocol(), GroupProtocol::Classic, "as Java");
+    assert_eq!(group.set("group.protocol", "Consumer"), Ok(true));
+    assert_eq!(group.set("group.remote.assignor", "range"), Ok(true));
+    let built = group.clone().build().unwrap();
+    assert_eq!(built.protocol(), GroupProtocol::Consumer);
+    assert_eq!((built.remote_assignor(), built.protocol_fallback()), (Some("range"), true));
+    assert_eq!(group.set("milena.group.protocol.fallback", "false"), Ok(true));
+    assert!(!group.build().unwrap().protocol_fallback());
     assert!(matches!(g().set("group.protocol", "share"), Err(ConfigError::Invalid { .. })));
+}
+
+#[test]
+fn a_remote_assignor_needs_the_consumer_protocol() {
+    let error = g().remote_assignor("uniform").build().unwrap_err();
+    assert!(matches!(error, ConfigError::Contradiction { .. }), "{error}");
+    assert_eq!(g().remote_assignor("").build().unwrap().remote_assignor(), None);
 }

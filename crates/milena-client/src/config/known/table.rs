@@ -71,7 +71,7 @@ const READING: &[Known] = &[
     used("group.id", CONSUMER),
     used("group.instance.id", CONSUMER),
     used("group.protocol", CONSUMER),
-    refused("group.remote.assignor", CONSUMER, "it needs group.protocol=consumer (KIP-848)").later(),
+    used("group.remote.assignor", CONSUMER),
     used("heartbeat.interval.ms", CONSUMER),
     refused("interceptor.classes", CONSUMER, JAVA_CLASS).unless(EMPTY),
     refused(
@@ -211,6 +211,7 @@ const OURS: &[Known] = &[
     used("milena.budget.bytes", CONSUMER),
     used("milena.decode.threads", CONSUMER),
     used("milena.drain.timeout.ms", CONSUMER),
+    used("milena.group.protocol.fallback", CONSUMER),
     used("milena.leave.on.close", CONSUMER),
     used("milena.max.decompressed.batch.bytes", CONSUMER),
     used("milena.max.frame.bytes", ALL),

@@ -75,6 +75,18 @@ impl Classic {
         }
     }
 
+    /// Goes on in the place of a member that cannot speak the protocol it wanted to: with the coordinator that it found, its
+    /// events that were not taken yet, and new numbers for calls.
+    pub(super) fn in_place_of(
+        settings: GroupSettings,
+        last_id: u64,
+        backoff: Backoff,
+        search: Search,
+        events: VecDeque<GroupEvent>,
+    ) -> Self {
+        Self { last_id, backoff, search, events, ..Self::new(settings, 0) }
+    }
+
     pub(super) fn handle_subscription(&mut self, now: Instant, topics: BTreeSet<TopicName>) {
         if self.subscription == topics || matches!(self.state, State::Left | State::Failed) {
             return;

@@ -19,19 +19,23 @@ const EXPECTANT_INTERVAL: Duration = Duration::from_millis(1_050);
 
 /// Why the classic protocol is to be spoken instead.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::group) enum FallBack {
+pub(super) enum FallBack {
     /// The coordinator lacks the API, or its cluster has not switched it on (`group.version`).
     Unsupported,
     /// There is a classic group of this name that cannot be converted.
     ClassicGroup,
 }
 
-impl Consumer {
-    /// What [`Membership`](super::super::Membership) is to make of it.
-    pub(in crate::group) fn take_fall_back(&mut self) -> Option<FallBack> {
-        self.fall_back.take()
+impl FallBack {
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Unsupported => "the coordinator does not serve the consumer protocol (KIP-848)",
+            Self::ClassicGroup => "the group is a classic one that the coordinator does not convert",
+        }
     }
+}
 
+impl Consumer {
     pub(in crate::group) fn handle_response(
         &mut self,
         now: Instant,
@@ -137,7 +141,11 @@ impl Consumer {
             ErrorCode::GROUP_ID_NOT_FOUND => self.on_classic_group(beat),
             // The subscription is refused, the membership is not: access may be given any time.
             ErrorCode::TOPIC_AUTHORIZATION_FAILED => {
-                self.events.push_back(GroupEvent::Refused { api: API, error, message: response.error_message });
+                self.events.push_back(GroupEvent::Refused {
+                    api: API,
+                    error,
+                    message: response.error_message,
+                });
                 self.try_again(now, join);
             }
             _ if is_temporary(error) => self.try_again(now, join),

@@ -12,8 +12,9 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-pub(super) use self::answers::FallBack;
+use self::answers::FallBack;
 use self::state::{Departure, Joining, Leaving, Owned, Revoking, State, Target, Then, Told};
+use super::classic::Classic;
 use super::coordinator::Search;
 use super::heartbeat::Heartbeat;
 use super::{GroupError, GroupEvent, GroupSettings, JoinReason, LostReason, PartitionRacks};
@@ -117,6 +118,20 @@ impl Consumer {
         }
     }
 
+    /// The member that goes on in this one's place, if the consumer protocol is not to be had.
+    pub(super) fn take_fall_back(&mut self, now: Instant) -> Option<Classic> {
+        let reason = self.fall_back.take()?.reason();
+        self.events.push_back(GroupEvent::FellBack { reason });
+        let search = std::mem::replace(&mut self.search, Search::new(self.backoff.clone()));
+        let events = std::mem::take(&mut self.events);
+        let mut classic =
+            Classic::in_place_of(self.settings.clone(), self.last_id, self.backoff.clone(), search, events);
+        classic.handle_subscription(now, std::mem::take(&mut self.subscription));
+        classic.handle_partition_racks(&self.racks);
+        classic.handle_partition_counts(now, &self.counts);
+        Some(classic)
+    }
+
     pub(super) fn handle_subscription(&mut self, now: Instant, topics: BTreeSet<TopicName>) {
         if self.subscription == topics || matches!(self.state, State::Left | State::Failed) {
             return;
@@ -193,7 +208,9 @@ impl Consumer {
             }
             // The epoch went on between an answer to a heartbeat and the commit, or it was of an earlier assignment: the
             // next heartbeat tells, and nothing is lost by asking at once.
-            ErrorCode::STALE_MEMBER_EPOCH | ErrorCode::FENCED_MEMBER_EPOCH | ErrorCode::ILLEGAL_GENERATION
+            ErrorCode::STALE_MEMBER_EPOCH
+            | ErrorCode::FENCED_MEMBER_EPOCH
+            | ErrorCode::ILLEGAL_GENERATION
                 if self.epoch == Some(generation) =>
             {
                 self.heartbeat.schedule(now);

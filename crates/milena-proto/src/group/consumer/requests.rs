@@ -126,8 +126,7 @@ impl Consumer {
                 .pattern
                 .clone()
                 .filter(|pattern| changed(told.is_some_and(|told| told.pattern.as_ref() != Some(pattern)))),
-            owned: changed(told.is_some_and(|told| told.owned != tell.owned))
-                .then(|| self.owned.by_topic()),
+            owned: changed(told.is_some_and(|told| told.owned != tell.owned)).then(|| self.owned.by_topic()),
             rebalance_timeout_ms: if full { millis(self.settings.rebalance_timeout) } else { -1 },
             assignor: self.settings.remote_assignor.clone().filter(|_| full),
             rack: self.settings.rack.clone().filter(|rack| full && !rack.is_empty()),

@@ -30,7 +30,10 @@ pub(super) enum State {
 
 #[derive(Debug)]
 pub(super) enum Joining {
-    Waiting { reason: JoinReason, not_before: Option<Instant> },
+    Waiting {
+        reason: JoinReason,
+        not_before: Option<Instant>,
+    },
     /// The heartbeat that is under way joins.
     Asked,
 }

@@ -353,6 +353,7 @@ fn api_of(request: &GroupRequest) -> GroupApi {
         GroupRequest::SyncGroup(_) => GroupApi::SyncGroup,
         GroupRequest::Heartbeat(_) => GroupApi::Heartbeat,
         GroupRequest::LeaveGroup(_) => GroupApi::LeaveGroup,
+        GroupRequest::ConsumerGroupHeartbeat(_) => GroupApi::ConsumerGroupHeartbeat,
     }
 }
 

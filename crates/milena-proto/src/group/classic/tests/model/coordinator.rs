@@ -61,6 +61,7 @@ impl Coordinator {
     pub(super) fn handle(&mut self, now: Instant, asker: Asker, request: GroupRequest) {
         let away = |error| if self.away { ErrorCode::NOT_COORDINATOR } else { error };
         match request {
+            GroupRequest::ConsumerGroupHeartbeat(_) => panic!("a request of the other protocol"),
             GroupRequest::FindCoordinator(_) => {
                 let answer = if self.away {
                     FindCoordinatorResponse {

@@ -504,6 +504,7 @@ impl Member {
             GroupEvent::MemberUnreadable { member_id } => panic!("{member_id}"),
             GroupEvent::CoordinatorFound(_) | GroupEvent::CoordinatorLost | GroupEvent::Joining { .. } => {}
             GroupEvent::Stable { .. } | GroupEvent::NeedMetadata(_) => {}
+            other => panic!("{other:?} of the other protocol"),
         }
     }
 
@@ -526,6 +527,7 @@ impl Member {
                 self.beat = Some(now);
             }
             GroupRequest::FindCoordinator(_) | GroupRequest::SyncGroup(_) => {}
+            GroupRequest::ConsumerGroupHeartbeat(_) => panic!("a request of the other protocol"),
         }
     }
 

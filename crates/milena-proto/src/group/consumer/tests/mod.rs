@@ -1,0 +1,1 @@
+//! Scripts: each reads like the talk between a member and its coordinator.
