@@ -71,6 +71,28 @@ fn pure_crates_do_not_name_the_world() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// Crates that the simulation runs, and so must do the same thing twice.
+const SIMULATED: [&str; 4] =
+    ["crates/milena-client/src", "crates/milena-source/src", "crates/milena-testkit/src", "tests/sim/src"];
+
+/// Tokio's own dice say who wakes first in `watch`, and where a `select!` begins that is not biased. No seed reaches them.
+#[test]
+fn what_is_simulated_throws_no_dice() {
+    let mut wrong = Vec::new();
+    for file in files(&SIMULATED, &["rs"]) {
+        let text = code(&read(&file));
+        if text.contains("sync::watch") || text.contains("watch::") {
+            wrong.push(format!("{}: tokio's watch; the client has `Changes`", file.display()));
+        }
+        for arms in text.split("select! {").skip(1) {
+            if !arms.trim_start().starts_with("biased;") {
+                wrong.push(format!("{}: a select! that is not biased", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
 /// The code of a file without its comments and its tests.
 fn production(file: &Path) -> String {
     let text = read(file);

@@ -53,6 +53,7 @@
 mod admin;
 mod budget;
 mod buffer;
+mod changes;
 mod client;
 mod clock;
 pub mod config;

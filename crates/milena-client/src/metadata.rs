@@ -11,9 +11,10 @@ use proto::cluster::{
 use proto::group::PartitionRacks;
 use proto::types::{BrokerId, TopicName, TopicPartition};
 use proto::wire::{ErrorCode, LeaderIdAndEpoch, MetadataRequest, MetadataResponse, NodeEndpoint};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tracing::Instrument;
 
+use crate::changes::{Changes, Seen};
 use crate::client::{Inner, Purpose};
 use crate::clock;
 use crate::config::ClientConfig;
@@ -28,7 +29,7 @@ pub(crate) struct Metadata {
     /// Wakes the task.
     wanted: Notify,
     /// Counts answers and hints that were taken over, and failures.
-    changes: watch::Sender<u64>,
+    changes: Changes,
     next_interest: AtomicU64,
 }
 
@@ -80,7 +81,7 @@ impl Metadata {
             servers: servers.join(","),
             state: Mutex::new(state),
             wanted: Notify::new(),
-            changes: watch::Sender::new(0),
+            changes: Changes::default(),
             next_interest: AtomicU64::new(0),
         }
     }
@@ -96,8 +97,8 @@ impl Metadata {
     }
 
     /// Changes whenever an answer came, or an attempt failed.
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    pub(crate) fn changes(&self) -> Seen {
+        self.changes.seen()
     }
 
     /// Asks again, as soon as the pauses between questions allow.
@@ -236,15 +237,13 @@ impl Metadata {
         timeout: Duration,
         look: impl Fn(&mut State) -> Option<Result<T>>,
     ) -> Result<T> {
-        let mut changes = self.changes.subscribe();
+        let mut changes = self.changes.seen();
         let found = async {
             loop {
                 if let Some(found) = look(&mut self.lock()) {
                     return found;
                 }
-                if changes.changed().await.is_err() {
-                    return Err(Error::closed("the client"));
-                }
+                changes.changed().await;
             }
         };
         match tokio::time::timeout(timeout, found).await {
@@ -263,7 +262,7 @@ impl Metadata {
     }
 
     fn changed(&self) {
-        self.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
+        self.changes.tell();
     }
 
     fn poll_call(&self) -> Option<MetadataCall> {

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker, ready};
 use client::{Connect, Connecting, Io};
 use testkit::Cluster;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// How a member is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,7 +29,9 @@ pub enum State {
 /// A member's gate. Clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Gate {
-    state: Arc<watch::Sender<State>>,
+    state: Arc<Mutex<State>>,
+    /// Tells of another state. Not `watch`, which wakes in an order of its own dice.
+    changed: Arc<Notify>,
     waiting: Arc<Mutex<Waiting>>,
     cluster: Cluster,
     spin: Arc<Mutex<Spin>>,
@@ -56,9 +58,9 @@ const POLLS_MAX: u32 = 200_000;
 impl Gate {
     /// An open one before a cluster.
     pub fn new(cluster: &Cluster) -> Self {
-        let (state, _) = watch::channel(State::Open);
         Self {
-            state: Arc::new(state),
+            state: Arc::new(Mutex::new(State::Open)),
+            changed: Arc::default(),
             waiting: Arc::default(),
             cluster: cluster.clone(),
             spin: Arc::default(),
@@ -68,7 +70,8 @@ impl Gate {
     /// Opens or closes it. What is gone stays so.
     pub fn set(&self, state: State) {
         if self.state() != State::Gone {
-            self.state.send_replace(state);
+            *lock(&self.state) = state;
+            self.changed.notify_waiters();
         }
         let waiting = std::mem::take(&mut lock(&self.waiting).wakers);
         waiting.into_values().for_each(Waker::wake);
@@ -76,13 +79,19 @@ impl Gate {
 
     /// How it is.
     pub fn state(&self) -> State {
-        *self.state.borrow()
+        *lock(&self.state)
     }
 
     /// Returns when it is like that, or not, as `wanted` says.
     pub async fn until(&self, wanted: impl Fn(State) -> bool) {
-        // The sender lives in `self`.
-        let _ = self.state.subscribe().wait_for(|state| wanted(*state)).await;
+        loop {
+            // Made before the look: it hears of every change from here on.
+            let changed = self.changed.notified();
+            if wanted(self.state()) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Whether the member has begun to loop without letting time pass. It has been stalled then.

@@ -5,10 +5,9 @@
 //! simulated time everything that was written must be delivered, acknowledged and committed. What happened is then told to the
 //! invariants ([`check`]) fact by fact, as brokers and programs saw it: the client's own tables are not asked.
 //!
-//! What makes a world repeat: one thread, no sockets, `milena.decode.threads=0`, `milena.seed`, no `select!` that draws, and ordered
-//! maps wherever something is gone through. One thing is left: Tokio's `watch` wakes in an order of its own dice, which only
-//! `--cfg tokio_unstable` lets a runtime be given (`cargo xtask sim` does). Without it a world is judged as well, but may differ
-//! from run to run.
+//! What makes a world repeat: one thread, no sockets, `milena.decode.threads=0`, `milena.seed`, ordered maps wherever something is
+//! gone through, and nothing that draws from Tokio's own dice: no `select!` that is not biased, and no `watch`, which wakes in an
+//! order that it draws (`changes.rs` in the client stands in for it).
 //!
 //! `cargo xtask sim --seed N` lives through one world and prints all of it; `cargo xtask sim --seeds N --from S` many.
 

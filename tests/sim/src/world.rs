@@ -35,9 +35,6 @@ pub struct Outcome {
 /// Lives through the world of a seed.
 pub fn live(options: Options) -> Outcome {
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    // `watch` wakes who waits in an order that it draws; only an unstable setting says by which dice.
-    #[cfg(tokio_unstable)]
-    builder.rng_seed(tokio::runtime::RngSeed::from_bytes(&options.seed.to_be_bytes()));
     let runtime = builder.enable_time().start_paused(true).build();
     // There is nothing in it that the system could refuse: no sockets, no threads.
     runtime

@@ -1,6 +1,8 @@
 //! Some worlds in every build: a fixed number, and each that ever showed something.
 
+use milena_sim::options::Options;
 use milena_sim::run;
+use milena_sim::world::live;
 
 /// Worlds in which something was wrong once, and what.
 const ONCE_WRONG: [(u64, &str); 3] = [
@@ -15,7 +17,6 @@ const ONCE_WRONG: [(u64, &str); 3] = [
 const SEEDS: u64 = 100;
 
 /// Each of them is lived through twice.
-#[cfg(tokio_unstable)]
 const TWICE: u64 = 20;
 
 #[test]
@@ -30,13 +31,8 @@ fn nothing_is_wrong_in_any_world() {
     assert!(wrong.is_empty(), "{} worlds:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Only where Tokio's own dice can be given: `RUSTFLAGS="--cfg tokio_unstable"`, which `cargo xtask sim` sets.
-#[cfg(tokio_unstable)]
 #[test]
 fn the_same_seed_is_the_same_world() {
-    use milena_sim::options::Options;
-    use milena_sim::world::live;
-
     for seed in 0..TWICE {
         let trace = || live(Options::draw(seed)).past.trace();
         assert_eq!(trace(), trace(), "seed {seed}");

@@ -12,10 +12,6 @@ pub(super) fn run(args: VecDeque<String>) -> Result<()> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut run = Command::new(cargo);
     run.args(["run", "--quiet", "--release", "--package", "milena-sim", "--"]);
-    // Tokio's dice are the seed's only with its unstable settings. Other flags are other builds: they have a place of their own.
-    run.args(args)
-        .env("RUSTFLAGS", "--cfg tokio_unstable")
-        .env("CARGO_TARGET_DIR", crate::root().join("target/sim"));
-    run.current_dir(crate::root());
+    run.args(args).current_dir(crate::root());
     succeed(&mut run)
 }

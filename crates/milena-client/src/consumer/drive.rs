@@ -192,7 +192,7 @@ impl Drive {
                 // At its end the channel would be ready for ever, and this would spin until the group is left.
                 command = self.parts.commands.recv(), if !self.forsaken => Input::Command(command),
                 () = progress.notified() => Input::Progress,
-                _ = view_changes.changed() => Input::View,
+                () = view_changes.changed() => Input::View,
                 () = self.parts.fetcher.positions_wanted() => Input::Wake,
                 () = clock::until(wake) => Input::Wake,
             };

@@ -65,7 +65,7 @@ impl Task {
     async fn step(&mut self) {
         let shared = self.shared.clone();
         // Both are armed before the look at the table: what happens after it wakes us.
-        let mut changes = shared.changes.subscribe();
+        let mut changes = shared.changes.seen();
         let mut returned = pin!(shared.budget.returned());
         returned.as_mut().enable();
         match self.next(clock::now()) {
@@ -73,7 +73,7 @@ impl Task {
             Next::Wait { until } => {
                 tokio::select! {
                     biased;
-                    _ = changes.changed() => {}
+                    () = changes.changed() => {}
                     () = returned => {}
                     () = clock::until(until) => {}
                 }

@@ -24,10 +24,11 @@ use proto::assignments::{Assignments, FenceReason, Stamp};
 use proto::position::{AskFailed, PositionRequest};
 use proto::types::{AssignmentEpoch, BrokerId, Generation, LeaderEpoch, RequestId, TopicPartition};
 use proto::wire::{EpochEndOffset, OffsetFetchResponse};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tracing::Instrument;
 
 use crate::budget::Budget;
+use crate::changes::Changes;
 use crate::client::{Client, Inner};
 use crate::config::{FetchConfig, IsolationLevel, OffsetReset};
 use crate::consumer::event::EventSender;
@@ -52,7 +53,7 @@ pub(crate) struct Shared {
     queue: Arc<Queue>,
     table: Mutex<Table>,
     /// Counts what may let a broker's task find something to fetch.
-    changes: watch::Sender<u64>,
+    changes: Changes,
     /// Wakes the task that asks for positions.
     positions: Notify,
     events: EventSender,
@@ -86,7 +87,7 @@ impl Fetcher {
             )),
             budget,
             table: Mutex::new(Table::new(config, client.config(), progress.clone())),
-            changes: watch::Sender::new(0),
+            changes: Changes::default(),
             positions: Notify::new(),
             events,
             progress,
@@ -403,7 +404,7 @@ impl Shared {
     }
 
     fn changed(&self) {
-        self.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
+        self.changes.tell();
     }
 
     fn is_closed(&self) -> bool {

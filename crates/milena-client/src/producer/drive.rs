@@ -11,10 +11,11 @@ use proto::produce::{Accumulator, BatchId, ProduceBatches, ProduceCall, ProduceE
 use proto::types::{RequestId, TopicName, TopicPartition};
 use proto::wire::{InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse};
 use records::Compressor;
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::delivery::{RecordMetadata, no_topic, not_taken, undelivered};
 use super::record::ProducerRecord;
+use crate::changes::TellsAtEnd;
 use crate::client::{Client, Purpose};
 use crate::clock;
 use crate::config::{Compression, ProducerConfig};
@@ -119,7 +120,7 @@ impl Drive {
     }
 
     /// Until nobody can send commands any more, and every record has its outcome. `ended` is dropped then.
-    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Command>, ended: watch::Sender<()>) {
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Command>, ended: TellsAtEnd) {
         let mut commands = Vec::new();
         let mut changes = self.client.metadata().changes();
         let mut open = true;
@@ -140,7 +141,7 @@ impl Drive {
                         self.handle(command, &mut inbox);
                     }
                 }
-                _ = changes.changed() => {}
+                () = changes.changed() => {}
                 () = self.pressure.wake.notified() => {}
                 () = clock::until(Some(wake)) => self.forget_idle_topics(),
             }

@@ -48,9 +48,10 @@ use proto::types::TopicName;
 use proto::wire::ErrorCode;
 pub use record::ProducerRecord;
 use records::NewRecord;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::admin::Wanted;
+use crate::changes::{Changes, Seen};
 use crate::client::{Client, left_until};
 use crate::clock;
 use crate::config::{Acks, Compression, ProducerConfig};
@@ -70,8 +71,8 @@ struct Shared {
     memory: Arc<Semaphore>,
     pressure: Arc<Pressure>,
     commands: mpsc::Sender<Command>,
-    /// Its sender is gone when the task is.
-    ended: watch::Receiver<()>,
+    /// That the task has ended is the first change, and nothing here has seen it.
+    ended: Seen,
 }
 
 impl Producer {
@@ -80,11 +81,12 @@ impl Producer {
     /// Must be called in a Tokio runtime, as [`Client::connect`] was.
     pub fn new(client: &Client, config: &ProducerConfig) -> Self {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-        let (running, ended) = watch::channel(());
+        let running = Changes::default();
+        let ended = running.seen();
         let pressure = Arc::new(Pressure::default());
         let accumulator = Accumulator::new(settings(client, config));
         let drive = Drive::new(client.clone(), config, accumulator, pressure.clone());
-        tokio::spawn(drive.run(inbox, running));
+        tokio::spawn(drive.run(inbox, running.tells_at_end()));
         Self(Arc::new(Shared {
             client: client.clone(),
             memory: Arc::new(Semaphore::new(config.buffer_memory().min(Semaphore::MAX_PERMITS))),
@@ -157,8 +159,7 @@ impl Producer {
 
     /// Until the task has ended.
     async fn ended(&self) {
-        // Nothing is ever sent: this is an error, when the sender is gone.
-        let _ = self.0.ended.clone().changed().await;
+        self.0.ended.clone().changed().await;
     }
 
     async fn take(&self, record: ProducerRecord) -> Result<Delivery> {
