@@ -147,3 +147,53 @@ async fn empty_neighbours_hold_nothing_up() {
     let took = cluster.now() - start;
     assert!(took < Duration::from_millis(400), "{took:?}");
 }
+
+/// A long way to the broker, with budget: more is asked for at a time, until little is seen of the way.
+#[cfg(feature = "connect")]
+#[tokio::test(start_paused = true)]
+async fn a_long_way_is_covered_by_asking_for_more() {
+    let (took, _) = read_from_afar(16 << 20).await;
+    // Batch by batch it would be 64 times 100 ms.
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+/// And where the budget has no room for more at a time, others are received while answers are waited for.
+#[cfg(feature = "connect")]
+#[tokio::test(start_paused = true)]
+async fn a_long_way_is_covered_by_more_connections() {
+    let (_, connections) = read_from_afar(1 << 20).await;
+    assert_eq!(connections, 4, "each of four partitions has one");
+}
+
+/// Reads 64 batches of 60 KB from each of four partitions of a broker whose answers take 100 ms. The time it took, and the
+/// connections.
+#[cfg(feature = "connect")]
+async fn read_from_afar(budget: usize) -> (Duration, usize) {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use milena_testkit::ApiKey;
+
+    const BATCHES: usize = 64;
+    let value = "x".repeat(1000);
+    let cluster = Cluster::builder().topic("orders", 4).start_in_memory().unwrap();
+    for number in (0..4).cycle().take(4 * BATCHES) {
+        cluster.append("orders", number, vec![value.as_str(); 60]).unwrap();
+    }
+    cluster.on(ApiKey::Fetch).always().delay(Duration::from_millis(100));
+    let config = ClientConfig::bootstrap(&cluster.bootstrap_servers()).unwrap().build().unwrap();
+    let client = Client::connect_over(config, Arc::new(cluster.clone())).await.unwrap();
+    let fetch = FetchConfig::builder().max_partition_bytes(64 << 10).budget_bytes(budget).build().unwrap();
+    let partitions = (0..4).map(|number| (TopicPartition::new("orders", number), Start::Earliest)).collect();
+    let partitions = Subscription::Partitions(partitions);
+    let mut consumer = Consumer::start(&client, &fetch, None, partitions, Reset::Earliest).await.unwrap();
+    let start = cluster.now();
+    let mut read = 0;
+    while read < 4 * BATCHES * 60 {
+        read += consumer.next().await.unwrap().unwrap().records().count();
+    }
+    let took = cluster.now() - start;
+    let connections: BTreeSet<_> =
+        cluster.requests().of(ApiKey::Fetch).iter().map(|exchange| exchange.conn).collect();
+    (took, connections.len())
+}

@@ -11,7 +11,7 @@ use crate::consumer::Event;
 use crate::consumer::outage::Subject;
 use crate::error::{Error, ErrorKind};
 use crate::fetch::chunk::Chunk;
-use crate::fetch::table::{Entry, Silence, Table};
+use crate::fetch::table::{Entry, Feed, Silence, Table};
 use crate::fetch::{LogEnds, Shared};
 
 /// What an answer came to, for the pace of the next request.
@@ -21,6 +21,8 @@ pub(super) struct Applied {
     pub(super) progress: bool,
     /// Records came.
     pub(super) brought: bool,
+    /// The answer had more than half of the bytes that there was room for: there is more, surely or nearly so.
+    pub(super) filled: bool,
     /// Nothing moved, and not for want of records.
     pub(super) pause: bool,
     /// Metadata is out of date.
@@ -36,11 +38,12 @@ const LEISURE: Duration = Duration::from_secs(1);
 pub(super) fn apply(
     shared: &Shared,
     now: Instant,
-    broker: BrokerId,
+    feed: Feed,
     room: usize,
     answer: Answer<'_>,
     endpoints: &[NodeEndpoint],
 ) -> Applied {
+    let broker = feed.broker;
     let mut applied = Applied { progress: true, ..Applied::default() };
     shared.events.works(|| Subject::Broker(broker));
     let mut chunks = Vec::new();
@@ -82,8 +85,9 @@ pub(super) fn apply(
             }
         }
     }
+    applied.filled = brought > room / 2;
     if brought < room / 2 {
-        let silent = table.count_silence(now, broker, shared.is_committed_only());
+        let silent = table.count_silence(now, feed, shared.is_committed_only());
         events.extend(silent.into_iter().map(silence));
     }
     shared.settle(table);

@@ -1,12 +1,13 @@
-//! The fetch loop of one broker: one connection, one fetch under way, sent again as soon as the last one is cut up.
+//! The fetch loop of one feed of a broker: one connection, one fetch under way, sent again as soon as the last one is cut up.
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proto::backoff::Backoff;
-use proto::fetch::{Candidate, FetchLimits, FetchPlan, PlanLimits, Session, Wait, partition_share, plan};
-use proto::types::BrokerId;
+use proto::fetch::{
+    Candidate, FetchLimits, FetchPlan, PlanLimits, Reach, Session, Wait, partition_share, plan,
+};
 use proto::wire::{FetchRequest, FetchResponse, Request};
 
 use crate::budget::Credit;
@@ -15,16 +16,17 @@ use crate::consumer::Event;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::Shared;
 use crate::fetch::answer::apply;
+use crate::fetch::table::Feed;
 use crate::net::{Link, decode};
 
-/// Fetches from one broker until the fetcher is closed.
-pub(super) async fn run(shared: Arc<Shared>, broker: BrokerId) {
+/// Fetches over one feed of a broker until the fetcher is closed; one that is not the first only as long as it is needed.
+pub(super) async fn run(shared: Arc<Shared>, feed: Feed) {
     let config = shared.client.config();
     let backoff = Backoff::new(config.retry_backoff(), config.retry_backoff_max(), shared.client.seed());
     let lull = Backoff::new(LULL_MIN, shared.config.max_wait().max(LULL_MIN), shared.client.seed());
     let mut task = Task {
         shared,
-        broker,
+        feed,
         link: None,
         session: Session::new(),
         backoff,
@@ -32,8 +34,11 @@ pub(super) async fn run(shared: Arc<Shared>, broker: BrokerId) {
         not_before: None,
         lull,
         lull_until: None,
+        reach: Reach::new(),
+        room: 1,
+        filled_at: clock::now(),
     };
-    while !task.shared.is_closed() {
+    while !task.shared.is_closed() && !task.is_spent(clock::now()) {
         task.step().await;
     }
     task.close().await;
@@ -41,7 +46,7 @@ pub(super) async fn run(shared: Arc<Shared>, broker: BrokerId) {
 
 struct Task {
     shared: Arc<Shared>,
-    broker: BrokerId,
+    feed: Feed,
     link: Option<Link>,
     session: Session,
     backoff: Backoff,
@@ -53,6 +58,19 @@ struct Task {
     /// it is the client that waits between two that bring nothing, ever longer, up to what a long poll comes to.
     lull: Backoff,
     lull_until: Option<Instant>,
+    /// How much is asked for, as a multiple of what is usual, ...
+    reach: Reach,
+    /// ... and the multiple that there is room for.
+    room: u32,
+    /// The last answer that was filled.
+    filled_at: Instant,
+}
+
+/// An answer, and how long it was in coming.
+struct Answered {
+    response: FetchResponse,
+    wait: Duration,
+    transfer: Duration,
 }
 
 /// What to do next.
@@ -62,6 +80,11 @@ enum Next {
 }
 
 impl Task {
+    /// Whether this feed has not been needed for a while.
+    fn is_spent(&self, now: Instant) -> bool {
+        self.feed.index > 0 && now >= self.filled_at + FEED_IDLE && self.shared.table().is_surplus(self.feed)
+    }
+
     async fn step(&mut self) {
         let shared = self.shared.clone();
         // Both are armed before the look at the table: what happens after it wakes us.
@@ -71,6 +94,10 @@ impl Task {
         match self.next(clock::now()) {
             Next::Fetch { request, credit } => self.fetch(request, credit).await,
             Next::Wait { until } => {
+                // One that is spent already waits for those behind it to end, which is a change.
+                let spent =
+                    Some(self.filled_at + FEED_IDLE).filter(|at| self.feed.index > 0 && *at > clock::now());
+                let until = until.into_iter().chain(spent).min();
                 tokio::select! {
                     biased;
                     () = changes.changed() => {}
@@ -88,12 +115,21 @@ impl Task {
         }
         let shared = &self.shared;
         let mut table = shared.table();
-        let (brokers, partitions) = (table.broker_count(), table.full_count(now, shared.is_committed_only()));
-        let limits = self.plan_limits(brokers, partitions);
-        let broker = self.broker;
+        let (feeds, partitions) = (table.feed_count(), table.full_count(now, shared.is_committed_only()));
+        let usual = i32::try_from(shared.config.max_partition_bytes()).unwrap_or(i32::MAX);
+        let mut limits = self.plan_limits(feeds, partitions, usual);
+        // One part of its share may wait to be handed out while the next is fetched.
+        self.room = u32::try_from(
+            limits.partition_share / 2 / limits.partition_bytes_max.max(1).unsigned_abs() as usize,
+        )
+        .unwrap_or(u32::MAX);
+        self.reach.bound(self.room);
+        let factor = i32::try_from(self.reach.factor()).unwrap_or(i32::MAX);
+        limits.partition_bytes_max = usual.saturating_mul(factor);
+        let feed = self.feed;
         let mut wake: Option<Instant> = None;
         let mut candidates = Vec::new();
-        for (tp, topic_id, entry) in table.of_broker(broker, now) {
+        for (tp, topic_id, entry) in table.of_feed(feed, now) {
             let waits = entry.not_before.filter(|not_before| *not_before > now);
             // A pause that is over is no reason to wake, or this would spin until somebody notes that it is.
             let position_waits = entry.position.poll_timeout().filter(|until| *until > now);
@@ -109,9 +145,13 @@ impl Task {
                 busy: waits.is_some()
                     || entry.is_stuck()
                     || !entry.lease.stamp().may_deliver()
-                    || entry.asked.is_some_and(|asked| asked != broker),
+                    || entry.asked.is_some_and(|asked| asked != feed),
                 buffered_bytes: entry.lease.buffered_bytes(),
-                max_bytes: entry.max_bytes,
+                max_bytes: if entry.max_bytes <= usual {
+                    entry.max_bytes.saturating_mul(factor)
+                } else {
+                    entry.max_bytes
+                },
             });
         }
         let idle = shared.budget.used() == 0;
@@ -130,7 +170,7 @@ impl Task {
         let max_bytes = max_bytes.min(i32::try_from(asked).unwrap_or(i32::MAX));
         for want in &wants {
             if let Some(entry) = table.entry_in(&want.tp, want.epoch) {
-                entry.asked = Some(broker);
+                entry.asked = Some(feed);
             }
         }
         drop(table);
@@ -143,13 +183,13 @@ impl Task {
         Next::Fetch { request, credit }
     }
 
-    fn plan_limits(&self, brokers: usize, partitions: usize) -> PlanLimits {
+    fn plan_limits(&self, feeds: usize, partitions: usize, partition_bytes_max: i32) -> PlanLimits {
         let (config, total) = (&self.shared.config, self.shared.budget.total());
-        // Half of the budget for what is read, half for what is fetched meanwhile, from all brokers alike.
-        let bytes_max = config.max_bytes().min(total / (2 * brokers.max(1))).max(1);
+        // Half of the budget for what is read, half for what is fetched meanwhile, over all feeds alike.
+        let bytes_max = config.max_bytes().min(total / (2 * feeds.max(1))).max(1);
         PlanLimits {
             bytes_max,
-            partition_bytes_max: i32::try_from(config.max_partition_bytes()).unwrap_or(i32::MAX),
+            partition_bytes_max,
             partition_share: partition_share(total / 2, partitions),
             budget_floor: (bytes_max / 4).min(BUDGET_FLOOR_MAX),
         }
@@ -168,44 +208,47 @@ impl Task {
 
     async fn fetch(&mut self, request: FetchRequest, credit: Credit) {
         match self.exchange(&request, credit).await {
-            Ok(response) => self.handle_response(&request, &response),
+            Ok(answered) => self.handle_response(&request, &answered),
             Err(error) => self.handle_failure(error),
         }
     }
 
     /// Sends a request and reads its answer into a buffer that holds the credit.
-    async fn exchange(&mut self, request: &FetchRequest, mut credit: Credit) -> Result<FetchResponse> {
+    async fn exchange(&mut self, request: &FetchRequest, mut credit: Credit) -> Result<Answered> {
         let mut link = match self.link.take() {
             Some(link) => link,
-            None => self.shared.inner().link_to(self.broker).await?,
+            None => self.shared.inner().link_to(self.feed.broker).await?,
         };
         let newest = self.session.needs_max_version().unwrap_or(*FetchRequest::VERSIONS.end());
         let timeout = self.shared.config.max_wait() + self.shared.client.config().request_timeout();
         let frame_max = self.shared.config.max_frame_bytes();
         let answer = link.call_raw(request, newest, timeout, frame_max).await?;
         credit.resize(answer.capacity());
-        let version = answer.version;
+        let (version, wait, transfer) = (answer.version, answer.wait, answer.transfer);
         let frame = link.share(answer.frame, Some(credit));
         let response = decode::<FetchRequest>(version, frame).map_err(|error| {
-            error.api(FetchRequest::API, version).at_broker(Some(self.broker), link.address())
+            error.api(FetchRequest::API, version).at_broker(Some(self.feed.broker), link.address())
         })?;
         self.link = Some(link);
-        Ok(response)
+        Ok(Answered { response, wait, transfer })
     }
 
-    fn handle_response(&mut self, request: &FetchRequest, response: &FetchResponse) {
+    fn handle_response(&mut self, request: &FetchRequest, answered: &Answered) {
         let now = clock::now();
+        let response = &answered.response;
+        // Who still has something to read does not wait for this.
+        let starved = self.shared.queue.is_awaited();
         let throttle = u64::try_from(response.throttle_time_ms).unwrap_or(0);
         // A throttled answer is empty, whatever there is.
         let room = if throttle > 0 { 0 } else { usize::try_from(request.max_bytes).unwrap_or(0) };
         let applied = match self.session.handle_response(response) {
-            Ok(answer) => apply(&self.shared, now, self.broker, room, answer, &response.node_endpoints),
+            Ok(answer) => apply(&self.shared, now, self.feed, room, answer, &response.node_endpoints),
             Err(refused) => {
-                tracing::debug!(broker = %self.broker, %refused, "fetch answer refused");
+                tracing::debug!(broker = %self.feed.broker, %refused, "fetch answer refused");
                 if refused.is_violation() {
                     self.link = None;
                     let error = Error::new(ErrorKind::Malformed).source(refused);
-                    return self.handle_failure(error.at_broker(Some(self.broker), "fetch"));
+                    return self.handle_failure(error.at_broker(Some(self.feed.broker), "fetch"));
                 }
                 self.release();
                 self.pause(now);
@@ -219,6 +262,10 @@ impl Task {
             self.lull_until = Some(now + self.lull.next_delay());
         }
         self.release();
+        match applied.filled {
+            true => self.handle_filled(now, starved, answered),
+            false => self.reach.handle_unfilled(),
+        }
         if applied.progress {
             self.backoff.reset();
         } else if applied.pause {
@@ -234,6 +281,22 @@ impl Task {
         }
     }
 
+    /// There is more to read than this answer had room for: asks for more at a time, or over one more connection, where the
+    /// reader has nothing to do while answers are waited for.
+    fn handle_filled(&mut self, now: Instant, starved: bool, answered: &Answered) {
+        self.filled_at = now;
+        self.reach.handle_filled(starved, answered.wait, answered.transfer, self.room);
+        if self.reach.is_short() {
+            let (shared, broker) = (&self.shared, self.feed.broker);
+            let another = shared.table().another_feed(broker, now, shared.is_committed_only());
+            if let Some(feed) = another {
+                tracing::debug!(target: "milena::fetch", %broker, index = feed.index, "one more connection to fetch over");
+                self.reach.handle_relief();
+                shared.spawn(feed);
+            }
+        }
+    }
+
     fn handle_failure(&mut self, error: Error) {
         self.link = None;
         self.session.handle_failure();
@@ -245,8 +308,8 @@ impl Task {
 
     /// No partition is in a request of this broker any more.
     fn release(&self) {
-        self.shared.table().release(self.broker);
-        // Another broker may lead one of them by now.
+        self.shared.table().release(self.feed);
+        // Another feed's they may be by now.
         self.shared.changed();
     }
 
@@ -254,8 +317,12 @@ impl Task {
         self.not_before = Some(now + self.backoff.next_delay());
     }
 
-    /// Tells the broker that it need not remember the session.
+    /// Gives its partitions back, and tells the broker that it need not remember the session.
     async fn close(mut self) {
+        if self.feed.index > 0 {
+            self.shared.table().end_feed(self.feed);
+            self.shared.changed();
+        }
         let limits = FetchLimits { max_wait_ms: 0, ..self.fetch_limits(1) };
         if let (Some(mut link), Some(request)) = (self.link.take(), self.session.close(&limits)) {
             let newest = *FetchRequest::VERSIONS.end();
@@ -264,6 +331,8 @@ impl Task {
     }
 }
 
+/// So long after its last filled answer a feed that is not the first ends: the reader has caught up.
+const FEED_IDLE: Duration = Duration::from_secs(10);
 /// The first wait of a lull.
 const LULL_MIN: Duration = Duration::from_millis(5);
 /// Little budget is better waited out than asked with, up to here.

@@ -1,6 +1,6 @@
 //! Fetching: from assigned partitions to a queue of undecoded chunks.
 //!
-//! One task for each broker keeps one fetch under way ([`broker`]); what it brings is cut up by a walk over batch headers,
+//! One task for each broker, or two, keeps one fetch under way ([`broker`]); what it brings is cut up by a walk over batch headers,
 //! queued ([`queue`]), decoded ahead where that takes long ([`ahead`]), and read by whoever reads ([`reader`]). Which partitions there are, and where each goes on, is in
 //! one table behind one lock ([`table`]), taken twice for each fetch and never for each record.
 
@@ -36,7 +36,7 @@ use crate::consumer::{Counters, Event, PartitionStatus};
 use crate::error::{Error, Result};
 use crate::fetch::ahead::Ahead;
 use crate::fetch::queue::Queue;
-use crate::fetch::table::Table;
+use crate::fetch::table::{Feed, Table};
 use crate::lease::Lease;
 use crate::metadata::Interest;
 use crate::net::as_call_failed;
@@ -198,16 +198,12 @@ impl Fetcher {
     pub(crate) fn handle_view(&self, now: Instant) -> Vec<Stamp> {
         let mut table = self.0.table();
         let ended = self.0.client.metadata().view(|view| table.handle_view(view));
-        let brokers = table.new_brokers(now);
+        let feeds = table.new_feeds(now);
         self.0.report(&mut table);
         drop(table);
-        for broker in brokers {
-            self.0.inner().open_ahead(broker);
-            let client = self.0.client.config().client_id();
-            let span = tracing::debug_span!(
-                target: "milena::fetch", parent: None, "fetch", client, broker = broker.0
-            );
-            tokio::spawn(broker::run(self.0.clone(), broker).instrument(span));
+        for feed in feeds {
+            self.0.inner().open_ahead(feed.broker);
+            self.0.spawn(feed);
         }
         if !ended.is_empty() {
             self.0.queue.sweep();
@@ -401,6 +397,15 @@ impl Shared {
 
     fn inner(&self) -> &Arc<Inner> {
         self.client.inner()
+    }
+
+    /// Starts the task of a feed.
+    fn spawn(self: &Arc<Self>, feed: Feed) {
+        let (client, broker) = (self.client.config().client_id(), feed.broker.0);
+        let span = tracing::debug_span!(
+            target: "milena::fetch", parent: None, "fetch", client, broker, feed = feed.index
+        );
+        tokio::spawn(broker::run(self.clone(), feed).instrument(span));
     }
 
     fn changed(&self) {

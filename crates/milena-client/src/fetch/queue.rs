@@ -88,6 +88,12 @@ impl Queue {
         state.wake();
     }
 
+    /// Whether its reader has nothing left and waits for what comes next.
+    pub(crate) fn is_awaited(&self) -> bool {
+        let state = self.lock();
+        state.chunks.is_empty() && state.reader.is_some()
+    }
+
     /// Gives back the rest of a chunk that was begun: it is the next of its partition.
     pub(crate) fn push_front(&self, chunk: Chunk) {
         chunk.lease.buffered(chunk.bytes);

@@ -32,14 +32,22 @@ pub(super) struct Table {
     entries: BTreeMap<TopicPartition, Entry>,
     /// It is known what is ours, and no rebalance is under way.
     settled: bool,
-    /// Brokers that have a task.
-    brokers: BTreeSet<BrokerId>,
+    /// Brokers that have a task, and how many: their partitions are dealt out among these.
+    feeds: BTreeMap<BrokerId, usize>,
     reset: Reset,
     retry_backoff: (Duration, Duration),
     seeds: Seeds,
     progress: Arc<Notify>,
     ended: Vec<Stamp>,
     events: Vec<Event>,
+}
+
+/// A connection that is fetched over, with a session and a task of its own. A broker has one, and more while much of the time
+/// is spent on waiting for its answers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Feed {
+    pub(super) broker: BrokerId,
+    pub(super) index: usize,
 }
 
 /// One partition, in one assignment epoch.
@@ -50,8 +58,8 @@ pub(super) struct Entry {
     pub(super) leader_epoch: Option<LeaderEpoch>,
     /// A replica nearer to us (KIP-392).
     pub(super) replica: ReplicaChoice,
-    /// The broker whose request in flight it is in.
-    pub(super) asked: Option<BrokerId>,
+    /// The feed whose request in flight it is in.
+    pub(super) asked: Option<Feed>,
     /// Bytes to ask for, where that is not what is usual: its next batch is larger, or whole batches fit into less. 0 where it is.
     pub(super) max_bytes: i32,
     /// Not fetched before then.
@@ -78,6 +86,8 @@ pub(super) struct Silence {
     pub(super) end: i64,
 }
 
+/// So many connections are fetched over from one broker at most.
+const FEEDS_MAX: usize = 4;
 /// A batch that cannot be read is fetched so many times.
 const CORRUPT_TRIES: u32 = 3;
 /// So many answers bring nothing before that is told.
@@ -89,7 +99,7 @@ impl Table {
             assignments: Assignments::new(),
             entries: BTreeMap::new(),
             settled: false,
-            brokers: BTreeSet::new(),
+            feeds: BTreeMap::new(),
             reset: fetch.offset_reset().into(),
             retry_backoff: (client.retry_backoff(), client.retry_backoff_max()),
             seeds: Seeds::new(client),
@@ -234,13 +244,48 @@ impl Table {
         ended
     }
 
-    /// Brokers that lead something of ours and have no task yet. From here on they have.
-    pub(super) fn new_brokers(&mut self, now: Instant) -> Vec<BrokerId> {
+    /// Brokers that lead something of ours and have no task yet. From here on they have one.
+    pub(super) fn new_feeds(&mut self, now: Instant) -> Vec<Feed> {
         let wanted: BTreeSet<BrokerId> =
             self.entries.values().filter_map(|entry| entry.source(now)).collect();
-        let new: Vec<BrokerId> = wanted.difference(&self.brokers).copied().collect();
-        self.brokers.extend(&new);
+        let new: Vec<Feed> = wanted
+            .into_iter()
+            .filter(|broker| !self.feeds.contains_key(broker))
+            .map(|broker| Feed { broker, index: 0 })
+            .collect();
+        self.feeds.extend(new.iter().map(|feed| (feed.broker, 1)));
         new
+    }
+
+    /// One more feed of a broker, if each of them can have a partition that has something to read. From here on its
+    /// partitions are dealt out among them all.
+    pub(super) fn another_feed(
+        &mut self,
+        broker: BrokerId,
+        now: Instant,
+        committed_only: bool,
+    ) -> Option<Feed> {
+        let feeds = self.feeds.get(&broker).copied().filter(|feeds| *feeds < FEEDS_MAX)?;
+        let full = self
+            .entries
+            .values()
+            .filter(|entry| entry.source(now) == Some(broker) && !entry.is_at_end(now, committed_only));
+        if full.count() <= feeds {
+            return None;
+        }
+        self.feeds.insert(broker, feeds + 1);
+        Some(Feed { broker, index: feeds })
+    }
+
+    /// Whether it is the last feed of its broker, and not the only one.
+    pub(super) fn is_surplus(&self, feed: Feed) -> bool {
+        feed.index > 0 && self.feeds.get(&feed.broker) == Some(&(feed.index + 1))
+    }
+
+    /// Deals the partitions of a surplus feed out among the others.
+    pub(super) fn end_feed(&mut self, feed: Feed) {
+        self.feeds.insert(feed.broker, feed.index.max(1));
+        self.release(feed);
     }
 
     // --- Looking -------------------------------------------------------------------------------------------------
@@ -265,28 +310,34 @@ impl Table {
         self.assignments.get(tp).map_or(TopicId::ZERO, |assignment| assignment.topic_id())
     }
 
-    /// The partitions that a broker is asked for.
-    pub(super) fn of_broker(
+    /// The partitions that are asked for over a feed: every so-manieth of its broker's, in their order, so that those of one
+    /// topic are spread.
+    pub(super) fn of_feed(
         &self,
-        broker: BrokerId,
+        feed: Feed,
         now: Instant,
     ) -> impl Iterator<Item = (&TopicPartition, TopicId, &Entry)> {
-        let of_broker = self.entries.iter().filter(move |(_, entry)| entry.source(now) == Some(broker));
-        of_broker.map(|(tp, entry)| (tp, self.topic_id(tp), entry))
+        let feeds = self.feeds.get(&feed.broker).copied().unwrap_or(1);
+        self.entries
+            .iter()
+            .filter(move |(_, entry)| entry.source(now) == Some(feed.broker))
+            .skip(feed.index)
+            .step_by(feeds)
+            .map(|(tp, entry)| (tp, self.topic_id(tp), entry))
     }
 
-    /// No partition is in a request of that broker any more.
-    pub(super) fn release(&mut self, broker: BrokerId) {
+    /// No partition is in a request of that feed any more.
+    pub(super) fn release(&mut self, feed: Feed) {
         for entry in self.entries.values_mut() {
-            if entry.asked == Some(broker) {
+            if entry.asked == Some(feed) {
                 entry.asked = None;
             }
         }
     }
 
-    /// How many brokers are fetched from.
-    pub(super) fn broker_count(&self) -> usize {
-        self.brokers.len()
+    /// How many feeds there are.
+    pub(super) fn feed_count(&self) -> usize {
+        self.feeds.values().sum()
     }
 
     /// How many partitions have something to read, or may have for all that is known.
@@ -412,15 +463,10 @@ impl Table {
     /// Looks at the partitions of an answer that had room for more: returns those of which time and again nothing comes that
     /// has to be there. A broker that stumbles over damage in its log ends its answer there, without a word. (So it does
     /// where compaction left nothing at the end of a log, which nobody can tell apart.)
-    pub(super) fn count_silence(
-        &mut self,
-        now: Instant,
-        broker: BrokerId,
-        committed_only: bool,
-    ) -> Vec<Silence> {
+    pub(super) fn count_silence(&mut self, now: Instant, feed: Feed, committed_only: bool) -> Vec<Silence> {
         let mut silent = Vec::new();
         for (tp, entry) in &mut self.entries {
-            if entry.asked != Some(broker) || entry.not_before.is_some() || entry.stuck {
+            if entry.asked != Some(feed) || entry.not_before.is_some() || entry.stuck {
                 continue;
             }
             let (Some(log), Some(at)) = (entry.log, entry.position.fetch_position(now)) else { continue };

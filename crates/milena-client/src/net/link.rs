@@ -66,6 +66,10 @@ pub(crate) struct Link {
 pub(crate) struct RawAnswer {
     pub(crate) version: i16,
     pub(crate) frame: Vec<u8>,
+    /// From the request's first byte to the answer's.
+    pub(crate) wait: Duration,
+    /// From there to the answer's last.
+    pub(crate) transfer: Duration,
 }
 
 impl RawAnswer {
@@ -215,20 +219,22 @@ impl Link {
         self.out.clear();
         encode_request(request, version, id.0, Some(&self.client_id), &mut self.out)?;
         self.dirty = true;
+        let asked = clock::now();
         let talk = async {
             self.io.write_all(&self.out).await.map_err(disconnected)?;
             self.traffic.sent.fetch_add(self.out.len() as u64, Ordering::Relaxed);
             self.read_frame().await
         };
-        let frame = tokio::time::timeout_at(deadline.into(), talk)
+        let (frame, began) = tokio::time::timeout_at(deadline.into(), talk)
             .await
             .map_err(|_| Error::new(ErrorKind::TimedOut))??;
         let answered = proto::wire::correlation_id(&frame[4..]);
+        let now = clock::now();
         self.machine
-            .handle_frame(clock::now(), answered)
+            .handle_frame(now, answered)
             .map_err(|error| Error::new(ErrorKind::Malformed).source(error))?;
         self.dirty = false;
-        Ok(RawAnswer { version, frame })
+        Ok(RawAnswer { version, frame, wait: began - asked, transfer: now - began })
     }
 
     /// A few records at the end of a log must not pin the large buffer that was ready for more.
@@ -241,8 +247,9 @@ impl Link {
         small
     }
 
-    /// Reads one frame, its length in front. The buffer grows with the bytes that arrive, never by the length alone.
-    async fn read_frame(&mut self) -> Result<Vec<u8>> {
+    /// Reads one frame, its length in front, and tells when it began. The buffer grows with the bytes that arrive, never by
+    /// the length alone.
+    async fn read_frame(&mut self) -> Result<(Vec<u8>, Instant)> {
         let mut buffer = self.pool.take(self.last_frame);
         buffer.reserve(FIRST_READ);
         while buffer.len() < 4 {
@@ -251,6 +258,7 @@ impl Link {
                 return Err(Error::new(ErrorKind::Disconnected));
             }
         }
+        let began = clock::now();
         let prefix = [buffer[0], buffer[1], buffer[2], buffer[3]];
         let len = self.machine.handle_length(prefix).map_err(not_kafka)?;
         let total = len + 4;
@@ -270,7 +278,7 @@ impl Link {
         }
         self.traffic.received.fetch_add(total as u64, Ordering::Relaxed);
         self.last_frame = total;
-        Ok(self.fitting(buffer))
+        Ok((self.fitting(buffer), began))
     }
 }
 

@@ -267,3 +267,51 @@ fn the_answer_to_a_question_of_an_epoch_before_is_dropped() {
     script.table.handle_committed(clock::now(), &script.tp, second, Ok(Some((21, None))));
     assert_eq!(script.entry().position.offset(), Some(21));
 }
+
+/// The partitions of a broker are dealt out among its feeds: each is in one of them, and goes back when that ends.
+#[test]
+fn every_partition_is_in_one_feed() {
+    let mut script = Script::new(Start::Offset(10), OffsetReset::Earliest);
+    let broker = BrokerId(1);
+    for number in 1..5 {
+        let tp = TopicPartition::new("orders", number);
+        script.table.assign(tp.clone(), TopicId([1; 16]), Generation(1), Start::Offset(10));
+        script.table.entries.get_mut(&tp).unwrap().leader = Some(broker);
+    }
+    let now = clock::now();
+    let dealt = |script: &Script, index| -> Vec<i32> {
+        script.table.of_feed(Feed { broker, index }, now).map(|(tp, ..)| tp.partition).collect()
+    };
+    let first = Feed { broker, index: 0 };
+    assert_eq!(script.table.new_feeds(now), [first]);
+    assert_eq!(script.table.new_feeds(now), []);
+    assert_eq!(dealt(&script, 0), [0, 1, 2, 3, 4]);
+
+    let second = script.table.another_feed(broker, now, false).unwrap();
+    assert_eq!((second.index, script.table.feed_count()), (1, 2));
+    assert_eq!((dealt(&script, 0), dealt(&script, 1)), (vec![0, 2, 4], vec![1, 3]));
+    assert_eq!(script.table.another_feed(broker, now, false).unwrap().index, 2);
+    assert_eq!(script.table.another_feed(broker, now, false).unwrap().index, 3);
+    assert_eq!(script.table.another_feed(broker, now, false), None, "there are enough");
+
+    assert!(!script.table.is_surplus(second), "others are behind it");
+    for index in [3, 2] {
+        let last = Feed { broker, index };
+        assert!(script.table.is_surplus(last));
+        script.table.end_feed(last);
+    }
+    script.table.entries.get_mut(&TopicPartition::new("orders", 1)).unwrap().asked = Some(second);
+    script.table.end_feed(second);
+    assert_eq!(dealt(&script, 0), [0, 1, 2, 3, 4]);
+    assert!(script.table.entries.values().all(|entry| entry.asked.is_none()));
+    assert!(!script.table.is_surplus(first), "the first one stays");
+}
+
+/// A second connection for a broker of which one partition alone has something to read would stand idle.
+#[test]
+fn a_feed_needs_a_partition_that_has_something_to_read() {
+    let mut script = Script::reading(15, 20, OffsetReset::Earliest);
+    let now = clock::now();
+    assert_eq!(script.table.new_feeds(now).len(), 1);
+    assert_eq!(script.table.another_feed(BrokerId(1), now, false), None);
+}
