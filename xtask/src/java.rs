@@ -16,7 +16,7 @@ use crate::kafka::{Version, jars, java};
 pub enum Sources {
     /// For every client from 2.1 on.
     Any,
-    /// For [`Version::NEWEST`] alone: names internal classes.
+    /// For [`Version::LAST_3`] and [`Version::NEWEST`]: names internal classes.
     Newest,
     /// For clients of 0.9 and 0.10.
     Old,

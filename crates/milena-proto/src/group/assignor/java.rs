@@ -76,16 +76,24 @@ pub(super) fn compare(left: &str, right: &str) -> Ordering {
     left.encode_utf16().cmp(right.encode_utf16())
 }
 
-/// `CollectionUtils.groupPartitionsByTopic`: partitions as listed, topics in hash order.
+/// `CollectionUtils.groupPartitionsByTopic`: partitions as listed, topics in hash order. Other than `put`, its
+/// `computeIfAbsent` puts a new key before the others of its bucket, and lets the table grow only at the next call.
 pub(super) fn group_by_topic(partitions: &[TopicPartition]) -> Vec<(&TopicName, Vec<i32>)> {
-    let mut by_topic: BTreeMap<&TopicName, (usize, Vec<i32>)> = BTreeMap::new();
-    for (place, partition) in partitions.iter().enumerate() {
-        by_topic.entry(&partition.topic).or_insert((place, Vec::new())).1.push(partition.partition);
+    let mut places: BTreeMap<&TopicName, usize> = BTreeMap::new();
+    let mut topics: Vec<(&TopicName, Vec<i32>)> = Vec::new();
+    let mut capacity = 16;
+    for partition in partitions {
+        while topics.len() > capacity / 4 * 3 {
+            capacity *= 2;
+        }
+        let place = *places.entry(&partition.topic).or_insert(topics.len());
+        if place == topics.len() {
+            topics.push((&partition.topic, Vec::new()));
+        }
+        topics[place].1.push(partition.partition);
     }
-    let mut topics: Vec<_> = by_topic.into_iter().collect();
-    topics.sort_by_key(|(_, (place, _))| *place);
-    let mut topics: Vec<_> = topics.into_iter().map(|(topic, (_, numbers))| (topic, numbers)).collect();
-    sort_by_bucket(&mut topics, |(topic, _)| string_hash(topic));
+    topics.reverse();
+    topics.sort_by_key(|(topic, _)| bucket(string_hash(topic), capacity));
     topics
 }
 

@@ -95,7 +95,7 @@ impl AssignorKind {
 
     /// `ConsumerPartitionAssignor.subscriptionUserData`: what this assignor adds to the subscription of a member whose
     /// last assignment by this assignor was this one.
-    pub(super) fn user_data(self, last: Option<(Generation, &[TopicPartition])>) -> Option<Bytes> {
+    pub fn user_data(self, last: Option<(Generation, &[TopicPartition])>) -> Option<Bytes> {
         match self {
             Self::Range | Self::RoundRobin => None,
             Self::Sticky => last.map(|(generation, partitions)| sticky::user_data(generation, partitions)),

@@ -53,6 +53,17 @@ fn what_sticky_members_tell_the_leader_is_javas() {
     assert_eq!(check_user_data(AssignorKind::CooperativeSticky, COOPERATIVE_STICKY), 430);
 }
 
+/// Two topics that share a bucket: `computeIfAbsent` puts the later one first.
+#[test]
+fn sticky_user_data_lists_topics_that_share_a_bucket_backwards() {
+    let assigned =
+        [TopicPartition::new("A_0z", 0), TopicPartition::new("topic-19", 0), TopicPartition::new("b", 1)];
+    let told = AssignorKind::Sticky.user_data(Some((Generation(3), &assigned))).unwrap();
+    let text = String::from_utf8_lossy(&told);
+    let place = |topic: &str| text.find(topic).unwrap();
+    assert!(place("b") < place("topic-19") && place("topic-19") < place("A_0z"), "{text:?}");
+}
+
 /// What a round assigned is what the next one's user data is made of.
 fn check_user_data(kind: AssignorKind, golden: &str) -> usize {
     let mut compared = 0;
