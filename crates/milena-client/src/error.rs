@@ -44,6 +44,8 @@ pub enum ErrorKind {
     Closed,
     /// A file or another local resource failed.
     Io,
+    /// The program's own [`OffsetStore`](crate::consumer::OffsetStore) failed. It is tried again.
+    OffsetStore,
 }
 
 /// An error with its context. Cheap to clone: a source reports the same one to several places.
@@ -237,6 +239,7 @@ impl fmt::Display for Error {
             ErrorKind::Fenced => write!(f, "fenced: another member uses the same group.instance.id")?,
             ErrorKind::Closed => write!(f, "closed")?,
             ErrorKind::Io => write!(f, "input or output failed")?,
+            ErrorKind::OffsetStore => write!(f, "the offset store failed")?,
         }
         if let Some(message) = message {
             write!(f, ": {message}")?;

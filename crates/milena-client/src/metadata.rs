@@ -37,7 +37,7 @@ struct State {
     view: ClusterView,
     refresh: MetadataRefresh,
     /// Which topics are of interest, and to whom.
-    interests: BTreeMap<u64, BTreeSet<TopicName>>,
+    interests: BTreeMap<u64, Asked>,
     /// Why the last attempt failed.
     failure: Option<Error>,
     /// Since when attempts fail.
@@ -46,6 +46,8 @@ struct State {
     first_failures: usize,
     /// Answers that were taken over.
     answers: u64,
+    /// ... of which so many were about all topics.
+    answers_for_all: u64,
     /// The racks of brokers, those that are down now too: a restart moves nobody to another rack.
     racks: BTreeMap<BrokerId, String>,
     /// What brokers say of topics that they do not show.
@@ -73,6 +75,7 @@ impl Metadata {
             failing_since: None,
             first_failures: 0,
             answers: 0,
+            answers_for_all: 0,
             racks: BTreeMap::new(),
             missing: BTreeMap::new(),
         };
@@ -114,13 +117,28 @@ impl Metadata {
 
     /// Sets the topics that somebody is interested in.
     pub(crate) fn want(&self, who: &Interest, topics: BTreeSet<TopicName>) {
+        self.want_asked(who, if topics.is_empty() { Asked::Nothing } else { Asked::Topics(topics) });
+    }
+
+    /// Somebody is interested in all topics there are, and will be.
+    pub(crate) fn want_all(&self, who: &Interest) {
+        self.want_asked(who, Asked::All);
+    }
+
+    fn want_asked(&self, who: &Interest, asked: Asked) {
         let mut state = self.lock();
-        match topics.is_empty() {
-            true => state.interests.remove(&who.0),
-            false => state.interests.insert(who.0, topics),
+        match asked {
+            Asked::Nothing => state.interests.remove(&who.0),
+            asked => state.interests.insert(who.0, asked),
         };
-        let all: BTreeSet<TopicName> = state.interests.values().flatten().cloned().collect();
-        let asked = if all.is_empty() { Asked::Nothing } else { Asked::Topics(all) };
+        let asked = if state.interests.values().any(|asked| *asked == Asked::All) {
+            Asked::All
+        } else {
+            match state.named() {
+                topics if topics.is_empty() => Asked::Nothing,
+                topics => Asked::Topics(topics),
+            }
+        };
         state.refresh.want(clock::now(), asked);
         drop(state);
         self.wanted.notify_one();
@@ -172,6 +190,11 @@ impl Metadata {
             Some(Error::broker(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION).at(missing).message(message))
         })
         .await
+    }
+
+    /// Waits for an answer about all topics, once [`want_all`](Self::want_all) has been said.
+    pub(crate) async fn await_all(&self, timeout: Duration) -> Result<()> {
+        self.await_view(timeout, |state| (state.answers_for_all > 0).then_some(Ok(()))).await
     }
 
     /// Waits until nothing is missing, or a few answers agree that it is.
@@ -273,11 +296,31 @@ impl Metadata {
 
     fn handle_answer(&self, call: &MetadataCall, answer: Result<MetadataResponse>) {
         let mut state = self.lock();
-        let State { view, refresh, failure, failing_since, first_failures, answers, missing, racks, .. } =
-            &mut *state;
+        let named = if call.asked == Asked::All { state.named() } else { BTreeSet::new() };
+        let State {
+            view,
+            refresh,
+            failure,
+            failing_since,
+            first_failures,
+            answers,
+            answers_for_all,
+            missing,
+            racks,
+            ..
+        } = &mut *state;
         let outcome = answer.as_ref().map_err(as_call_failed);
         match refresh.handle_response(clock::now(), call.id, outcome, view) {
-            Ok(changes) => {
+            Ok(mut changes) => {
+                if call.asked == Asked::All {
+                    changes.extend(view.forget_absent(|topic| named.contains(topic)));
+                    let doubtful =
+                        view.topics().any(|(name, topic)| topic.is_absent() && !named.contains(name));
+                    if doubtful {
+                        // A topic that was deleted is to be found out about soon, and one that was not, too.
+                        refresh.refresh_soon(clock::now());
+                    }
+                }
                 for change in &changes {
                     log(change);
                     match change {
@@ -302,6 +345,7 @@ impl Metadata {
                             tracing::info!(target: "milena::metadata", ?took, "the cluster answers again");
                         }
                         *answers += 1;
+                        *answers_for_all += u64::from(call.asked == Asked::All);
                     }
                     Err(error) => {
                         // Said once until somebody answers: a reader without a group has no other news of a dead cluster.
@@ -327,6 +371,17 @@ impl Metadata {
         }
         drop(state);
         self.changed();
+    }
+}
+
+impl State {
+    /// The topics that somebody is interested in by name.
+    fn named(&self) -> BTreeSet<TopicName> {
+        let named = self.interests.values().filter_map(|asked| match asked {
+            Asked::Topics(topics) => Some(topics),
+            Asked::Nothing | Asked::All => None,
+        });
+        named.flatten().cloned().collect()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client::config::{Assignor, ConsumerConfig, FetchConfig, GroupConfig, IsolationLevel, Properties};
-use client::consumer::{Consumer, Subscription};
+use client::consumer::{Consumer, OffsetStore, Subscription, TopicPattern};
 use client::{Client, Connect, Error, OffsetSpec, Reset, Result, Start, TopicPartition};
 
 use crate::source::Source;
@@ -21,8 +21,10 @@ pub struct SourceBuilder {
     config: Option<ConsumerConfig>,
     connect: Option<Arc<dyn Connect>>,
     topics: Vec<String>,
-    partitions: Vec<(String, i32)>,
+    pattern: Option<String>,
+    partitions: Vec<(String, i32, Option<Start>)>,
     start: Option<Start>,
+    store: Option<Arc<dyn OffsetStore>>,
     until: Until,
 }
 
@@ -34,8 +36,10 @@ impl SourceBuilder {
             config: None,
             connect: None,
             topics: Vec::new(),
+            pattern: None,
             partitions: Vec::new(),
             start: None,
+            store: None,
             until: Until::Never,
         }
     }
@@ -58,7 +62,8 @@ impl SourceBuilder {
         self
     }
 
-    /// The consumer group to read as. Without one, name [`partitions`](Self::partitions); nothing is committed then.
+    /// The consumer group to read as. Without one, everything is read by this source alone, and nothing is committed unless
+    /// there is an [`offset_store`](Self::offset_store).
     pub fn group(self, group_id: impl Into<String>) -> Self {
         self.property("group.id", group_id.into())
     }
@@ -74,20 +79,49 @@ impl SourceBuilder {
         self.property("partition.assignment.strategy", names.join(","))
     }
 
-    /// The topics to read, shared with the other members of the group.
+    /// The topics to read, shared with the other members of the group. Partitions that are added later are found.
     pub fn topics<T: Into<String>>(mut self, topics: impl IntoIterator<Item = T>) -> Self {
         self.topics.extend(topics.into_iter().map(Into::into));
         self
     }
 
-    /// The partitions to read, shared with nobody.
-    pub fn partitions<T: Into<String>>(mut self, partitions: impl IntoIterator<Item = (T, i32)>) -> Self {
-        self.partitions.extend(partitions.into_iter().map(|(topic, partition)| (topic.into(), partition)));
+    /// All topics whose whole names match this regular expression ([`TopicPattern`]), now or later, shared with the other
+    /// members of the group. The brokers' own topics are left out, unless `exclude.internal.topics` is false.
+    pub fn topics_matching(mut self, pattern: impl Into<String>) -> Self {
+        self.pattern = Some(pattern.into());
         self
     }
 
-    /// Where to begin. For the topics of a group: where partitions begin for which it has no offset; an offset is none
-    /// of these places. Default [`Start::Committed`] with a group, else what `auto.offset.reset` says.
+    /// The partitions to read, shared with nobody.
+    pub fn partitions<T: Into<String>>(mut self, partitions: impl IntoIterator<Item = (T, i32)>) -> Self {
+        let partitions = partitions.into_iter().map(|(topic, partition)| (topic.into(), partition, None));
+        self.partitions.extend(partitions);
+        self
+    }
+
+    /// Partitions to read, shared with nobody, and where each begins, whatever [`start`](Self::start) says.
+    pub fn partitions_from<T: Into<String>>(
+        mut self,
+        partitions: impl IntoIterator<Item = (T, i32, Start)>,
+    ) -> Self {
+        let partitions =
+            partitions.into_iter().map(|(topic, partition, start)| (topic.into(), partition, Some(start)));
+        self.partitions.extend(partitions);
+        self
+    }
+
+    /// Keeps offsets in a place of the program's own instead of the group's coordinator: read from there when a partition
+    /// begins, and written there under the same rules as commits to Kafka.
+    pub fn offset_store(mut self, store: impl OffsetStore + 'static) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Where to begin. For topics: where partitions begin that have no committed offset; an offset is none of these places.
+    /// Default [`Start::Committed`] with a group or an offset store, else what `auto.offset.reset` says.
+    ///
+    /// Partitions, and matching topics, that appear later begin at their first record, wherever all others do
+    /// (`milena.new.partitions`).
     pub fn start(mut self, start: Start) -> Self {
         self.start = Some(start);
         self
@@ -136,28 +170,41 @@ impl SourceBuilder {
             None => Client::connect(client).await?,
         };
         let reset = Reset::from(fetch.offset_reset());
-        let subscription = match (self.topics.is_empty(), self.partitions.is_empty()) {
-            (false, true) => Subscription::to(self.topics.iter().map(String::as_str)),
-            (true, false) => {
-                let begin = match (self.start, &group) {
-                    (Some(start), _) => start,
-                    (None, Some(_)) => Start::Committed { otherwise: reset },
-                    (None, None) => begin_at(reset)?,
+        let has_offsets = group.is_some() || self.store.is_some();
+        let subscription = match (self.topics.is_empty(), self.partitions.is_empty(), self.pattern) {
+            (false, true, None) => Subscription::to(self.topics.iter().map(String::as_str)),
+            (true, true, Some(pattern)) => Subscription::Pattern(TopicPattern::new(&pattern)?),
+            (true, false, None) => {
+                let begin = |start: Option<Start>| match start.or(self.start) {
+                    Some(start) => Ok(start),
+                    None if has_offsets => Ok(Start::Committed { otherwise: reset }),
+                    None => begin_at(reset),
                 };
-                let partitions = self.partitions.iter();
-                let partition =
-                    |(topic, number): &(String, i32)| (TopicPartition::new(topic.as_str(), *number), begin);
-                Subscription::Partitions(partitions.map(partition).collect())
+                let partition = |(topic, number, start): &(String, i32, Option<Start>)| {
+                    Ok((TopicPartition::new(topic.as_str(), *number), begin(*start)?))
+                };
+                Subscription::Partitions(self.partitions.iter().map(partition).collect::<Result<_>>()?)
             }
-            (false, false) => return Err(Error::config("a source reads topics or partitions, not both")),
-            (true, true) => return Err(Error::config("a source needs topics or partitions to read")),
+            (true, true, None) => {
+                return Err(Error::config("a source needs topics or partitions to read"));
+            }
+            _ => {
+                return Err(Error::config(
+                    "a source reads topics, a pattern of topics, or partitions: one of them",
+                ));
+            }
         };
         let otherwise = match (&subscription, self.start) {
-            (Subscription::Topics(_), Some(start)) => otherwise(start)?,
-            _ => reset,
+            (Subscription::Partitions(_), _) | (_, None) => reset,
+            (_, Some(Start::Committed { .. })) if !has_offsets => {
+                return Err(Error::config("without a group there are no committed offsets to begin at"));
+            }
+            (_, Some(start)) => otherwise(start)?,
         };
         let ends = ends(&client, &fetch, &subscription, self.until).await?;
-        let consumer = Consumer::start(&client, &fetch, group.as_ref(), subscription, otherwise).await?;
+        let consumer =
+            Consumer::start_with(&client, &fetch, group.as_ref(), subscription, otherwise, self.store)
+                .await?;
         let patience = group.as_ref().map_or(Duration::ZERO, GroupConfig::heartbeat_interval);
         Ok(Source::new(client, consumer, ends, self.until, patience))
     }
@@ -182,9 +229,9 @@ fn otherwise(start: Start) -> Result<Reset> {
         Start::Timestamp(ms) => Ok(Reset::Timestamp(ms)),
         Start::ByDuration(ago) => Ok(Reset::ByDuration(ago)),
         // Members come and go: an offset that each partition should begin at would be applied again by every new owner.
-        Start::Offset(_) | Start::Tail(_) => Err(Error::config(
-            "the topics of a group begin at its committed offsets; name partitions to begin at an offset",
-        )),
+        Start::Offset(_) | Start::Tail(_) => {
+            Err(Error::config("topics do not begin at an offset; name partitions to begin at one"))
+        }
     }
 }
 
@@ -201,6 +248,14 @@ async fn ends(
             let partitions = match subscription {
                 Subscription::Partitions(partitions) => partitions.iter().map(|(tp, _)| tp.clone()).collect(),
                 Subscription::Topics(topics) => client.partitions_of(topics.iter().cloned()).await?,
+                Subscription::Pattern(pattern) => {
+                    let topics = client.list_topics().await?;
+                    let matched = topics.into_iter().filter(|topic| {
+                        !(topic.is_internal && fetch.exclude_internal_topics())
+                            && pattern.matches(&topic.name)
+                    });
+                    client.partitions_of(matched.map(|topic| topic.name)).await?
+                }
             };
             let isolation = fetch.isolation();
             Ok(Ends::Each(client.list_offsets(partitions, OffsetSpec::Latest, isolation.into()).await?))

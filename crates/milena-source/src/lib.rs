@@ -58,7 +58,11 @@ pub use until::Until;
 
 // What a user of a source meets of the crates below.
 pub use client::config;
-pub use client::consumer::{Events, PartitionStatus};
+pub use client::consumer::{
+    Events, Loaded, OffsetStore, OffsetToStore, PartitionStatus, PartitionToLoad, StoreError, StoredOffset,
+    Storing, TopicPattern,
+};
 pub use client::{
-    Error, ErrorKind, Event, FenceReason, MoveCause, OffsetSpec, Reset, Result, Start, TopicPartition,
+    Error, ErrorKind, Event, FenceReason, Generation, LeaderEpoch, MoveCause, OffsetSpec, Reset, Result,
+    Start, TopicId, TopicPartition,
 };

@@ -24,6 +24,7 @@ pub struct FetchConfig {
     offset_reset: OffsetReset,
     allow_auto_create_topics: bool,
     exclude_internal_topics: bool,
+    new_partitions: NewPartitions,
 }
 
 impl FetchConfig {
@@ -97,6 +98,11 @@ impl FetchConfig {
     pub fn exclude_internal_topics(&self) -> bool {
         self.exclude_internal_topics
     }
+
+    /// See [`FetchConfigBuilder::new_partitions`].
+    pub fn new_partitions(&self) -> NewPartitions {
+        self.new_partitions
+    }
 }
 
 impl Default for FetchConfig {
@@ -116,6 +122,7 @@ impl Default for FetchConfig {
             offset_reset: fetch.offset_reset,
             allow_auto_create_topics: fetch.allow_auto_create_topics,
             exclude_internal_topics: fetch.exclude_internal_topics,
+            new_partitions: fetch.new_partitions,
         }
     }
 }
@@ -140,6 +147,26 @@ impl IsolationLevel {
     }
 }
 
+/// Where partitions begin that are new since reading began: `milena.new.partitions`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NewPartitions {
+    /// At their first record.
+    #[default]
+    Earliest,
+    /// Where all others begin: as `auto.offset.reset` says. Java does this.
+    AsOthers,
+}
+
+impl NewPartitions {
+    fn parse(raw: &str) -> Result<Self, ConfigError> {
+        match raw.trim() {
+            "earliest" => Ok(Self::Earliest),
+            "as_others" => Ok(Self::AsOthers),
+            _ => Err(ConfigError::invalid("milena.new.partitions", raw, "`earliest` or `as_others`")),
+        }
+    }
+}
+
 /// Collects settings for a [`FetchConfig`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build`"]
@@ -156,6 +183,7 @@ pub struct FetchConfigBuilder {
     offset_reset: OffsetReset,
     allow_auto_create_topics: bool,
     exclude_internal_topics: bool,
+    new_partitions: NewPartitions,
 }
 
 impl FetchConfigBuilder {
@@ -261,6 +289,18 @@ impl FetchConfigBuilder {
         self
     }
 
+    /// Where a partition begins that appears while its topic is being read, or whose topic does, if it has no committed offset
+    /// (`milena.new.partitions`).
+    ///
+    /// Default [`NewPartitions::Earliest`]: with `latest`, what is written between the creation of the partition and the first
+    /// fetch from it would be lost without a word (KAFKA-12478). Concerns `latest` and `by_duration` only; every other policy
+    /// says itself where to begin. What counts is what this reader has seen itself: to one that starts after the partition
+    /// was added, it is as old as all others.
+    pub fn new_partitions(mut self, begin: NewPartitions) -> Self {
+        self.new_partitions = begin;
+        self
+    }
+
     /// Checks bounds and contradictions.
     ///
     /// # Errors
@@ -304,6 +344,7 @@ impl FetchConfigBuilder {
             offset_reset: self.offset_reset.check()?,
             allow_auto_create_topics: self.allow_auto_create_topics,
             exclude_internal_topics: self.exclude_internal_topics,
+            new_partitions: self.new_partitions,
         })
     }
 
@@ -328,6 +369,7 @@ impl FetchConfigBuilder {
             "milena.max.decompressed.batch.bytes" => {
                 self.max_batch_decompressed_bytes = MAX_DECOMPRESSED.parse(raw)?
             }
+            "milena.new.partitions" => self.new_partitions = NewPartitions::parse(raw)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -349,6 +391,7 @@ impl Default for FetchConfigBuilder {
             offset_reset: OffsetReset::default(),
             allow_auto_create_topics: defaults::ALLOW_AUTO_CREATE_TOPICS,
             exclude_internal_topics: defaults::EXCLUDE_INTERNAL_TOPICS,
+            new_partitions: NewPartitions::default(),
         }
     }
 }

@@ -38,7 +38,7 @@ pub use assignor::Assignor;
 pub use client::{ClientConfig, ClientConfigBuilder, MetadataRecovery, SecurityProtocol};
 pub use consumer::ConsumerConfig;
 pub use error::{ConfigError, Setting};
-pub use fetch::{FetchConfig, FetchConfigBuilder, IsolationLevel};
+pub use fetch::{FetchConfig, FetchConfigBuilder, IsolationLevel, NewPartitions};
 pub use group::{GroupConfig, GroupConfigBuilder};
 pub use group_protocol::GroupProtocol;
 pub use host_port::{HostPort, HostPortError};

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use proto::assignments::FenceReason;
-use proto::group::{GroupCall, GroupEvent, GroupRequest, GroupResponse, Membership, PartitionRacks, Target};
+use proto::group::{
+    GroupCall, GroupEvent, GroupRequest, GroupResponse, LostReason, Membership, PartitionRacks, Target,
+};
 use proto::offsets::{CommitEvent, Committer, WireEpochPolicy};
 use proto::types::{CallFailed, Generation, IsolationLevel, RequestId, TopicName, TopicPartition};
 use proto::wire::{
@@ -25,7 +27,9 @@ use crate::consumer::event::EventSender;
 use crate::consumer::outage::Subject;
 use crate::consumer::positions;
 use crate::consumer::spans::Spans;
-use crate::consumer::{Event, Undrained};
+use crate::consumer::store::{self, PartitionToLoad};
+use crate::consumer::subscribed::Subscribed;
+use crate::consumer::{Event, OffsetStore, Undrained};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::{Asked, Fetcher, Reset, Start};
 use crate::net::as_call_failed;
@@ -46,6 +50,9 @@ pub(super) struct Parts {
     pub(super) client: Client,
     pub(super) fetcher: Fetcher,
     pub(super) group_id: Option<Arc<str>>,
+    pub(super) subscribed: Subscribed,
+    /// Who keeps the offsets, if not the group's coordinator.
+    pub(super) store: Option<Arc<dyn OffsetStore>>,
     pub(super) membership: Option<Membership>,
     pub(super) committer: Option<Committer>,
     /// Where partitions without a committed offset begin.
@@ -119,6 +126,12 @@ enum Input {
     View,
     /// Time has passed, or a position wants to know something.
     Wake,
+}
+
+/// Who keeps the offsets.
+enum Keeper {
+    Coordinator(Coordinator),
+    Store(Arc<dyn OffsetStore>),
 }
 
 enum Outcome {
@@ -254,7 +267,7 @@ impl Drive {
         let mut wake = vec![
             self.parts.membership.as_ref().and_then(Membership::poll_timeout),
             // Without a coordinator there is nobody to send it to: what is due would be due again at once, without end.
-            self.coordinator().and(self.parts.committer.as_ref()).and_then(Committer::poll_timeout),
+            self.keeper().and(self.parts.committer.as_ref()).and_then(Committer::poll_timeout),
             self.parts.fetcher.positions_timeout(),
             // Past it only the membership's own time limits count: what is late already is no reason to wake.
             self.closing.as_ref().map(|closing| closing.deadline).filter(|deadline| *deadline > clock::now()),
@@ -365,12 +378,48 @@ impl Drive {
     /// The cluster changed: the leader of the group assigns from partition counts, and topics may be other topics.
     fn handle_view(&mut self) {
         let now = clock::now();
+        self.look_for_topics(now);
         self.tell_counts(now);
         self.tell_names(now);
         for stamp in self.parts.fetcher.handle_view(now) {
             if let Some(committer) = &mut self.parts.committer {
                 committer.handle_epoch_ended(&stamp);
             }
+        }
+    }
+
+    /// Topics may have come or gone; to a reader without a group, every partition counts.
+    fn look_for_topics(&mut self, now: Instant) {
+        if self.closing.is_some() || !self.parts.subscribed.is_whole_topics() {
+            return;
+        }
+        let Parts { client, subscribed, membership, .. } = &mut self.parts;
+        let changed = client.metadata().view(|view| subscribed.look(view));
+        match membership {
+            Some(membership) if changed => membership.handle_subscription(now, subscribed.topics().clone()),
+            Some(_) => {}
+            None => self.assign_whole_topics(now),
+        }
+    }
+
+    fn assign_whole_topics(&mut self, now: Instant) {
+        let Parts { client, fetcher, subscribed, store, otherwise, events, .. } = &self.parts;
+        let (topics, ours) = (subscribed.topics(), fetcher.assignment());
+        let found = client.metadata().view(|view| subscribed.partitions(view));
+        let added: BTreeSet<TopicPartition> = found.difference(&ours).cloned().collect();
+        let gone: BTreeSet<TopicPartition> =
+            ours.iter().filter(|partition| !topics.contains(&partition.topic)).cloned().collect();
+        if !added.is_empty() {
+            let start = |partition: &TopicPartition| {
+                Some((partition.clone(), subscribed.start(partition, *otherwise, store.is_some())?))
+            };
+            fetcher.assign_with(now, added.iter().filter_map(start), Generation(-1));
+            let assignment = fetcher.assignment();
+            events.send(Event::Assigned { added, assignment });
+        }
+        if !gone.is_empty() {
+            self.end(&gone, FenceReason::Lost);
+            self.parts.events.send(Event::Lost { partitions: gone, reason: LostReason::TopicGone });
         }
     }
 
@@ -416,9 +465,12 @@ impl Drive {
                 events.send(Event::Stable { generation, leader, assignor: protocol.name() });
             }
             GroupEvent::Assigned { generation, added, assignment } => {
-                let start = Start::Committed { otherwise: self.parts.otherwise };
-                let partitions = added.iter().map(|partition| (partition.clone(), start));
-                self.parts.fetcher.assign_with(now, partitions, generation);
+                let Parts { subscribed, otherwise, .. } = &self.parts;
+                let start = |partition: &TopicPartition| {
+                    let otherwise = subscribed.otherwise(partition, *otherwise);
+                    (partition.clone(), Start::Committed { otherwise })
+                };
+                self.parts.fetcher.assign_with(now, added.iter().map(start), generation);
                 self.spans.assigned(added.len(), assignment.len());
                 events.send(Event::Assigned { added, assignment });
             }
@@ -435,7 +487,8 @@ impl Drive {
             }
             GroupEvent::NeedMetadata(topics) => {
                 self.counted = topics.clone();
-                self.parts.client.metadata().want(self.parts.fetcher.interest(), topics);
+                let Parts { client, fetcher, subscribed, .. } = &self.parts;
+                subscribed.want(client.metadata(), fetcher.interest(), &topics);
                 self.tell_counts(now);
             }
             GroupEvent::NeedTopicNames(topics) => {
@@ -664,11 +717,19 @@ impl Drive {
         }
     }
 
+    /// Who keeps the offsets, where that is known.
+    fn keeper(&self) -> Option<Keeper> {
+        match &self.parts.store {
+            Some(store) => Some(Keeper::Store(store.clone())),
+            None => self.coordinator().cloned().map(Keeper::Coordinator),
+        }
+    }
+
     fn send_commit(&mut self, now: Instant) {
-        let coordinator = self.coordinator().cloned();
+        let keeper = self.keeper();
         let Some(committer) = &mut self.parts.committer else { return };
         let member = self.parts.membership.as_ref().and_then(Membership::snapshot);
-        let Some(coordinator) = coordinator else {
+        let Some(keeper) = keeper else {
             if self.parts.membership.is_none() && !committer.is_settled() {
                 self.find_standalone();
             }
@@ -681,11 +742,21 @@ impl Drive {
         let Some((id, request)) = request else { return };
         let partitions = request.topics.iter().map(|topic| topic.partitions.len()).sum();
         let span = self.spans.commit(request.generation, partitions);
-        let client = self.parts.client.clone();
+        let (client, events) = (self.parts.client.clone(), self.parts.events.clone());
         let outcome = async move {
             tracing::trace!(target: "milena::commit", ?request, "committing");
             let start = clock::now();
-            let answer = commit(&client, &coordinator, &request).await;
+            let answer = match &keeper {
+                Keeper::Coordinator(coordinator) => commit(&client, coordinator, &request).await,
+                Keeper::Store(store) => {
+                    let (answer, error) = store::store(&**store, &request).await;
+                    match error {
+                        Some(error) => events.trouble(Subject::Store, error),
+                        None => events.works(|| Subject::Store),
+                    }
+                    Ok(answer)
+                }
+            };
             let took = clock::now() - start;
             match &answer {
                 Ok(_) => tracing::debug!(target: "milena::commit", ?took, "answered"),
@@ -791,9 +862,11 @@ impl Drive {
 
     /// Asks for the committed offsets of partitions that begin there.
     fn send_offset_fetch(&mut self, asked: OffsetsOf) {
+        if let Some(store) = self.parts.store.clone() {
+            return self.ask_store(store, asked);
+        }
         let client = self.parts.client.clone();
         let group = self.parts.group_id.clone();
-        let require_stable = self.parts.isolation == IsolationLevel::ReadCommitted;
         let coordinator =
             self.parts.membership.as_ref().and_then(|membership| membership.coordinator().cloned());
         let member = self.parts.membership.as_ref().filter(|membership| membership.has_member_epoch());
@@ -802,14 +875,24 @@ impl Drive {
         let member = member.as_ref().map(epochs::signature);
         self.calls.push(Box::pin(async move {
             let answer = match &group {
-                Some(group) => {
-                    read_committed_offsets(&client, group, coordinator, member, &asked, require_stable)
-                        .await
-                        .map_err(|error| error.group(group))
-                }
+                Some(group) => read_committed_offsets(&client, group, coordinator, member, &asked)
+                    .await
+                    .map_err(|error| error.group(group)),
                 None => Err(Error::config("without a group there are no committed offsets to begin at")),
             };
             Outcome::Committed { asked, signed, answer }
+        }));
+    }
+
+    fn ask_store(&mut self, store: Arc<dyn OffsetStore>, asked: OffsetsOf) {
+        let partitions = asked.0.keys().map(|partition| {
+            let topic_id = self.parts.client.topic_id(&partition.topic);
+            PartitionToLoad { partition: partition.clone(), topic_id }
+        });
+        let partitions: Vec<_> = partitions.collect();
+        self.calls.push(Box::pin(async move {
+            let answer = store::load(&*store, &partitions).await;
+            Outcome::Committed { asked, signed: None, answer }
         }));
     }
 
@@ -833,8 +916,11 @@ impl Drive {
             membership.handle_coordinator_lost(now);
         }
         if let Err(error) = &answer {
-            let error = error.clone().doing("reading committed offsets");
-            self.parts.events.trouble(Subject::Coordinator, error);
+            let (subject, error) = match self.parts.store {
+                Some(_) => (Subject::Store, error.clone()),
+                None => (Subject::Coordinator, error.clone().doing("reading committed offsets")),
+            };
+            self.parts.events.trouble(subject, error);
         }
         self.parts.fetcher.handle_offsets(now, &asked, &answer);
     }
@@ -846,13 +932,15 @@ async fn read_committed_offsets(
     coordinator: Option<Coordinator>,
     member: Option<(String, i32)>,
     asked: &OffsetsOf,
-    require_stable: bool,
 ) -> Result<OffsetFetchResponse> {
     let coordinator = match coordinator {
         Some(coordinator) => coordinator,
         None => client.find_coordinator(group).await?,
     };
     let lane = client.coordinator_lane(&coordinator, Purpose::Coordination).await?;
+    // KIP-447: a transaction that is open may be about to commit an offset. To begin below it would be to read again what it has
+    // covered, whatever the isolation level is; Java's consumers ask like this, too.
+    let require_stable = true;
     let mut request = fetch_offsets_request(group, Some(asked.topics(client)), require_stable);
     request.member = member;
     fetch_offsets(&lane, &request, client.config().request_timeout()).await

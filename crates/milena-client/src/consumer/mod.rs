@@ -8,15 +8,21 @@ mod drive;
 mod epochs;
 pub(crate) mod event;
 pub(crate) mod outage;
+mod pattern;
 mod positions;
 mod spans;
+mod store;
+mod subscribed;
 mod subscription;
 
 pub use crate::fetch::{BatchRecords, FetchedBatch, LogEnds};
 pub use crate::lease::Lease;
 pub use event::{Event, Events, Undrained};
+pub use pattern::TopicPattern;
+pub use store::{Loaded, OffsetStore, OffsetToStore, PartitionToLoad, StoreError, StoredOffset, Storing};
 pub use subscription::Subscription;
 
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -33,6 +39,7 @@ use crate::clock;
 use crate::config::{Assignor, FetchConfig, GroupConfig, GroupProtocol};
 use crate::consumer::drive::{Command, Drive, Parts};
 use crate::consumer::event::EventSender;
+use crate::consumer::subscribed::Subscribed;
 use crate::error::{Error, Result};
 use crate::fetch::reader::{Read, Reader};
 use crate::fetch::{Fetcher, Reset, Start};
@@ -102,13 +109,14 @@ impl Consumer {
     /// Begins to read.
     ///
     /// With a group and topics it joins the group. With a group and partitions it reads these and commits as the group
-    /// without being a member: brokers allow that only while the group has none. Without a group it commits nothing.
+    /// without being a member: brokers allow that only while the group has none. Without a group it reads topics whole,
+    /// and commits nothing.
     ///
     /// A partition of a subscribed topic begins at the group's committed offset, or where `otherwise` says; what
     /// [`Subscription::Partitions`] names has starts of its own.
     ///
     /// # Errors
-    /// Topics without a group; a topic or partition that does not exist or may not be described.
+    /// A topic or partition that does not exist or may not be described; topics without a group, and with nowhere to begin.
     ///
     /// # Cancel safety
     /// Nothing is left behind when it is dropped.
@@ -119,18 +127,38 @@ impl Consumer {
         subscription: Subscription,
         otherwise: Reset,
     ) -> Result<Self> {
+        Self::start_with(client, fetch, group, subscription, otherwise, None).await
+    }
+
+    /// As [`start`](Self::start), with offsets that `store` keeps in place of Kafka: committed offsets are those that it has
+    /// stored. It needs no group; with one, it is what shares partitions, and nothing else.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    ///
+    /// # Cancel safety
+    /// As for [`start`](Self::start).
+    pub async fn start_with(
+        client: &Client,
+        fetch: &FetchConfig,
+        group: Option<&GroupConfig>,
+        subscription: Subscription,
+        otherwise: Reset,
+        store: Option<Arc<dyn OffsetStore>>,
+    ) -> Result<Self> {
         let events = EventSender::new();
         let progress = Arc::new(Notify::new());
         let budget = Budget::new(fetch.budget_bytes());
         let fetcher = Fetcher::new(client, fetch, budget.clone(), events.clone(), progress.clone());
-        let topics = subscription.topics();
-        client.metadata().want(fetcher.interest(), topics.clone());
+        let mut subscribed = Subscribed::new(&subscription, fetch);
+        subscribed.want(client.metadata(), fetcher.interest(), &BTreeSet::new());
         let timeout = client.config().request_timeout();
-        if let (Subscription::Topics(_), Some(group)) = (&subscription, group) {
+        if let (Subscription::Topics(_) | Subscription::Pattern(_), Some(group)) = (&subscription, group) {
             client.reach_coordinator(group.group_id());
         }
         match &subscription {
             Subscription::Topics(topics) => client.metadata().await_topics(topics, timeout).await?,
+            Subscription::Pattern(_) => client.metadata().await_all(timeout).await?,
             Subscription::Partitions(partitions) => {
                 let partitions = partitions.iter().map(|(partition, _)| partition.clone()).collect();
                 client.metadata().await_partitions(&partitions, timeout).await?;
@@ -138,25 +166,37 @@ impl Consumer {
         }
 
         let now = clock::now();
+        client.metadata().view(|view| subscribed.look(view));
         let membership = match (subscription, group) {
-            (Subscription::Topics(_), Some(group)) => {
+            (Subscription::Topics(_) | Subscription::Pattern(_), Some(group)) => {
                 let mut membership = Membership::new(group_settings(client, fetch, group), client.seed());
-                membership.handle_subscription(now, topics);
+                membership.handle_subscription(now, subscribed.topics().clone());
                 Some(membership)
             }
-            (Subscription::Topics(_), None) => {
-                return Err(Error::config(
-                    "topics are read by a group; without `group.id`, name the partitions",
-                ));
+            (Subscription::Topics(_) | Subscription::Pattern(_), None) => {
+                if otherwise == Reset::None && store.is_none() {
+                    return Err(Error::config(
+                        "`auto.offset.reset` is none: without a group, say where to start",
+                    ));
+                }
+                let partitions = client.metadata().view(|view| subscribed.partitions(view));
+                let start = |partition: TopicPartition| {
+                    let start = subscribed.start(&partition, otherwise, store.is_some())?;
+                    Some((partition, start))
+                };
+                fetcher.assign_with(now, partitions.into_iter().filter_map(start), Generation(-1));
+                None
             }
             (Subscription::Partitions(partitions), _) => {
                 fetcher.assign_with(now, partitions, Generation(-1));
                 None
             }
         };
-        let committer = group.map(|group| {
-            let mut settings = CommitSettings::new(group.group_id());
-            settings.interval = group.commit_interval().unwrap_or(Duration::MAX);
+        let committer = (group.is_some() || store.is_some()).then(|| {
+            let mut settings = CommitSettings::new(group.map_or("", GroupConfig::group_id));
+            if let Some(group) = group {
+                settings.interval = group.commit_interval().unwrap_or(Duration::MAX);
+            }
             settings.retry_backoff = client.config().retry_backoff();
             settings.retry_backoff_max = client.config().retry_backoff_max();
             settings.standalone = membership.is_none();
@@ -167,6 +207,8 @@ impl Consumer {
             client: client.clone(),
             fetcher: fetcher.clone(),
             group_id: group.map(|group| group.group_id().into()),
+            subscribed,
+            store,
             membership,
             committer,
             otherwise,

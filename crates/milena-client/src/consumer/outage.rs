@@ -16,6 +16,8 @@ use crate::error::{Error, ErrorKind};
 pub(crate) enum Subject {
     /// The group's coordinator.
     Coordinator,
+    /// The program's own store of offsets.
+    Store,
     /// Fetching from a broker.
     Broker(BrokerId),
     /// Reading a partition.
@@ -36,6 +38,7 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Coordinator => f.write_str("the group's coordinator"),
+            Self::Store => f.write_str("the offset store"),
             Self::Broker(broker) => write!(f, "broker {broker}"),
             Self::Partition(partition) => write!(f, "{partition}"),
         }

@@ -19,7 +19,7 @@ use proto::wire::EpochEndOffset;
 use tokio::sync::Notify;
 
 use crate::clock;
-use crate::config::{ClientConfig, FetchConfig};
+use crate::config::{ClientConfig, FetchConfig, NewPartitions};
 use crate::consumer::{Event, PartitionStatus};
 use crate::error::{Error, ErrorKind};
 use crate::fetch::{Asked, LogEnds};
@@ -35,6 +35,7 @@ pub(super) struct Table {
     /// Brokers that have a task, and how many: their partitions are dealt out among these.
     feeds: BTreeMap<BrokerId, usize>,
     reset: Reset,
+    new_partitions: NewPartitions,
     retry_backoff: (Duration, Duration),
     seeds: Seeds,
     progress: Arc<Notify>,
@@ -101,6 +102,7 @@ impl Table {
             settled: false,
             feeds: BTreeMap::new(),
             reset: fetch.offset_reset().into(),
+            new_partitions: fetch.new_partitions(),
             retry_backoff: (client.retry_backoff(), client.retry_backoff_max()),
             seeds: Seeds::new(client),
             progress,
@@ -235,6 +237,10 @@ impl Table {
                 // What the group had committed was for the old topic. Asking by id tells; where brokers cannot be asked by
                 // id, deletion has removed the old offsets (facts measured on 3.9 and 4.3).
                 let cause = MoveCause::TopicRecreated;
+                let start = match self.new_partitions {
+                    NewPartitions::Earliest => all_of(start),
+                    NewPartitions::AsOthers => start,
+                };
                 let position = Position::instead_of(old.at(), cause, start, self.reset, self.backoff());
                 let Some(new) = self.assignments.topic_recreated(&tp, id) else { continue };
                 ended.push(stamp);
@@ -613,6 +619,17 @@ impl Entry {
             buffered_bytes: self.lease.buffered_bytes(),
             log: self.log,
         }
+    }
+}
+
+/// Where a partition begins all of which is new: leaving out what was there already is not meant for it.
+fn all_of(start: Start) -> Start {
+    match start {
+        Start::Latest | Start::ByDuration(_) => Start::Earliest,
+        Start::Committed { otherwise: Reset::Latest | Reset::ByDuration(_) } => {
+            Start::Committed { otherwise: Reset::Earliest }
+        }
+        start => start,
     }
 }
 

@@ -59,6 +59,11 @@ pub enum Change {
         /// What the broker says; UNKNOWN_TOPIC_OR_PARTITION where it says nothing.
         error: ErrorCode,
     },
+    /// A topic does not exist any more, as a number of answers on end agree; nothing is known of it from here on.
+    TopicGone {
+        /// Its name.
+        topic: TopicName,
+    },
     /// Brokers came, went or moved to another address.
     BrokersChanged,
     /// The answer came from another cluster than the answers before.

@@ -50,6 +50,8 @@ pub struct Topic {
     pub error: ErrorCode,
     /// Since when answers do not show it.
     pub missing_since: Option<Instant>,
+    /// How many answers on end say that there is no such topic.
+    absences: u32,
     partitions: BTreeMap<i32, Partition>,
     retired: Option<Retired>,
 }
@@ -169,6 +171,18 @@ impl ClusterView {
         Some(Change::LeaderMoved { tp: tp.clone(), leader: Some(hint.leader), epoch: Some(hint.epoch) })
     }
 
+    /// Forgets the topics that do not exist any more, as so many answers on end agree that it is believed, and that `keep` does
+    /// not hold on to. A topic that somebody reads by its name stays known: its absence is an error there.
+    pub fn forget_absent(&mut self, mut keep: impl FnMut(&TopicName) -> bool) -> Vec<Change> {
+        let mut absent = |name: &TopicName, topic: &Topic| topic.absences >= DOUBTS_MAX && !keep(name);
+        let gone: Vec<TopicName> =
+            self.topics.extract_if(.., |name, topic| absent(name, topic)).map(|(name, _)| name).collect();
+        if !gone.is_empty() {
+            self.names.retain(|_, name| self.topics.contains_key(name));
+        }
+        gone.into_iter().map(|topic| Change::TopicGone { topic }).collect()
+    }
+
     /// Forgets the topics that `keep` does not hold on to: nobody reads them any more.
     pub fn retain_topics(&mut self, mut keep: impl FnMut(&TopicName) -> bool) {
         self.topics.retain(|name, _| keep(name));
@@ -245,8 +259,7 @@ impl ClusterView {
     ) {
         if !told.error.is_ok() {
             if let Some(topic) = self.topics.get_mut(&name) {
-                topic.error = told.error;
-                topic.missing_since.get_or_insert(now);
+                topic.be_missing(now, told.error);
             }
             changes.push(Change::TopicMissing { topic: name, error: told.error });
             return;
@@ -304,8 +317,7 @@ impl ClusterView {
                 Asked::All => true,
             };
             if wanted && !shown.contains(name) {
-                topic.error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-                topic.missing_since.get_or_insert(now);
+                topic.be_missing(now, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
                 changes.push(Change::TopicMissing { topic: name.clone(), error: topic.error });
             }
         }
@@ -320,6 +332,7 @@ impl Topic {
             is_internal: told.is_internal,
             error: ErrorCode::NONE,
             missing_since: None,
+            absences: 0,
             partitions: valid.map(|partition| (partition.partition, Partition::new(partition))).collect(),
             retired: None,
         }
@@ -330,9 +343,24 @@ impl Topic {
         self.partitions.iter().map(|(number, partition)| (*number, partition))
     }
 
+    /// Whether the last answer says that there is no such topic.
+    pub fn is_absent(&self) -> bool {
+        self.absences > 0
+    }
+
     /// How many partitions there are.
     pub fn partition_count(&self) -> usize {
         self.partitions.len()
+    }
+
+    fn be_missing(&mut self, now: Instant, error: ErrorCode) {
+        self.error = error;
+        self.missing_since.get_or_insert(now);
+        self.absences = match error {
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => self.absences.saturating_add(1),
+            // It is there, and cannot be shown.
+            _ => 0,
+        };
     }
 
     /// Whether `id` is the one this name had before, told by a broker that has not heard of the new one. As with leader
@@ -350,6 +378,7 @@ impl Topic {
     fn merge(&mut self, name: &TopicName, told: &MetadataTopic, changes: &mut Vec<Change>) {
         self.error = ErrorCode::NONE;
         self.missing_since = None;
+        self.absences = 0;
         self.is_internal = told.is_internal;
         if let Some(retired) = &mut self.retired {
             retired.times = 0;

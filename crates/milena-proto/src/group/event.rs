@@ -121,6 +121,8 @@ pub enum LostReason {
     RevokeTimedOut,
     /// The member cannot go on. [`GroupEvent::Fatal`] follows.
     Fatal,
+    /// The topic does not exist any more. For readers that are no members: members are told by their group.
+    TopicGone,
 }
 
 /// Why a member joins. [`wire_text`](Self::wire_text) is what the coordinator is told (KIP-800).

@@ -26,6 +26,7 @@ fn what_is_set_is_what_is_read() {
         .offset_reset(OffsetReset::Earliest)
         .allow_auto_create_topics(true)
         .exclude_internal_topics(false)
+        .new_partitions(NewPartitions::AsOthers)
         .build()
         .unwrap();
     assert_eq!(fetch.max_wait(), Duration::from_millis(1));
@@ -35,6 +36,8 @@ fn what_is_set_is_what_is_read() {
     assert_eq!(fetch.max_frame_bytes(), 4 + (1 << 18));
     assert_eq!((fetch.rack(), fetch.offset_reset()), (Some("r1"), OffsetReset::Earliest));
     assert!(fetch.allow_auto_create_topics() && !fetch.exclude_internal_topics());
+    assert_eq!(fetch.new_partitions(), NewPartitions::AsOthers);
+    assert_eq!(FetchConfig::default().new_partitions(), NewPartitions::Earliest);
     assert_eq!(FetchConfig::builder().rack("").build().unwrap().rack(), None);
 }
 

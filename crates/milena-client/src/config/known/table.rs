@@ -215,6 +215,7 @@ const OURS: &[Known] = &[
     used("milena.leave.on.close", CONSUMER),
     used("milena.max.decompressed.batch.bytes", CONSUMER),
     used("milena.max.frame.bytes", ALL),
+    used("milena.new.partitions", CONSUMER),
     used("milena.seed", ALL),
 ];
 

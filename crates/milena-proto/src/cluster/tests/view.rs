@@ -1,4 +1,5 @@
 use super::*;
+use crate::cluster::partition::DOUBTS_MAX;
 use crate::cluster::{Change, MetadataRefused};
 use crate::wire::{LeaderIdAndEpoch, NodeEndpoint};
 
@@ -254,4 +255,34 @@ fn topics_that_nobody_reads_are_forgotten() {
     view.retain_topics(|name| &**name == "b");
     assert_eq!((view.topic("a"), view.topic_name(id(7))), (None, None));
     assert_eq!(view.topics().map(|(name, _)| &**name).collect::<Vec<_>>(), ["b"]);
+}
+
+#[test]
+fn a_topic_that_many_answers_on_end_do_not_show_is_gone() {
+    let mut view = ClusterView::new();
+    let all = |view: &mut ClusterView, topics: Vec<MetadataTopic>| {
+        view.handle_metadata(origin(), &answer(topics), &Asked::All).unwrap();
+        view.forget_absent(|name| &**name == "named")
+    };
+    let (a, named) = (topic("a", id(7), &[(1, 5)]), topic("named", id(8), &[(1, 5)]));
+    all(&mut view, vec![a.clone(), named.clone()]);
+    for _ in 1..DOUBTS_MAX {
+        assert_eq!(all(&mut view, vec![]), []);
+        assert!(view.topic("a").unwrap().is_absent());
+    }
+    // Seen once more, it is there, and has to be missed as often again.
+    assert_eq!(all(&mut view, vec![a]), []);
+    assert!(!view.topic("a").unwrap().is_absent());
+    for _ in 1..DOUBTS_MAX {
+        assert_eq!(all(&mut view, vec![]), []);
+    }
+    // It is there, and cannot be shown: that is no deletion, however often it is said.
+    let starting = ErrorCode::LEADER_NOT_AVAILABLE;
+    assert_eq!(all(&mut view, vec![missing("a", starting)]), []);
+    for _ in 1..DOUBTS_MAX {
+        assert_eq!(all(&mut view, vec![]), []);
+    }
+    assert_eq!(all(&mut view, vec![]), [Change::TopicGone { topic: "a".into() }]);
+    assert_eq!((view.topic("a"), view.topic_name(id(7))), (None, None));
+    assert!(view.topic("named").unwrap().is_absent(), "somebody reads it by its name");
 }
