@@ -53,11 +53,12 @@ impl Consumer {
             };
             return self.on_find_coordinator(now, answer);
         }
-        if let State::Leaving(Leaving { asked: Some(asked), .. }) = &self.state
-            && *asked == id
-        {
-            // Heard or not: it was the one try.
-            return self.departed();
+        if let State::Leaving(Leaving { asked, .. }) = &self.state {
+            // Heard or not: it was the one try. What else is answered says nothing any more.
+            if *asked == Some(id) {
+                self.departed();
+            }
+            return;
         }
         // An answer that nobody waits for any more is dropped.
         let Some(beat) = self.heartbeat.answered(id) else { return };
@@ -200,7 +201,7 @@ impl Consumer {
         if matches!(self.state, State::Joined) {
             let unnamed = self.unnamed.clone();
             self.reconcile(now);
-            if unnamed == self.unnamed {
+            if unnamed == self.unnamed && matches!(self.state, State::Joined) {
                 self.ask_names();
             }
         } else {
@@ -214,7 +215,7 @@ impl Consumer {
         if self.expectant > 0 {
             self.heartbeat.schedule_by(later(now, EXPECTANT_INTERVAL));
         }
-        self.forget_names();
+        self.tidy_names();
     }
 
     /// Another member holds our instance id and is alive, or was until a moment ago. Java gives up at once; a process that

@@ -179,7 +179,7 @@ impl Consumer {
         if matches!(self.state, State::Joined) && !self.unnamed.is_empty() {
             self.reconcile(now);
         }
-        self.forget_names();
+        self.tidy_names();
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
@@ -262,12 +262,11 @@ impl Consumer {
         self.owned.by_name()
     }
 
-    /// The subscription, and what the coordinator found by the pattern.
+    /// The subscription, and what else is ours or to be: the coordinator finds topics by the pattern, and topics that are no
+    /// longer subscribed to are read until they are given up.
     fn want_metadata(&mut self) {
         let mut wanted = self.subscription.clone();
-        if let Some(target) = &self.target {
-            wanted.extend(target.topics().filter_map(|topic| self.names.get(&topic).cloned()));
-        }
+        wanted.extend(self.names.values().cloned());
         if self.wanted != wanted {
             self.wanted = wanted.clone();
             self.events.push_back(GroupEvent::NeedMetadata(wanted));
@@ -314,7 +313,7 @@ impl Consumer {
         self.expectant = 0;
         self.unsettled = false;
         self.heartbeat.reset();
-        self.forget_names();
+        self.tidy_names();
     }
 
     fn fail(&mut self, reason: LostReason, error: GroupError) {

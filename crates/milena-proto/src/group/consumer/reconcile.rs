@@ -18,7 +18,6 @@ impl Consumer {
         if self.target.as_ref() != Some(&target) {
             self.target = Some(target);
             self.unannounced = true;
-            self.want_metadata();
         }
     }
 
@@ -81,11 +80,12 @@ impl Consumer {
         }
     }
 
-    /// Names that nothing needs any more.
-    pub(super) fn forget_names(&mut self) {
+    /// Forgets names that nothing needs any more, and asks for metadata of the others.
+    pub(super) fn tidy_names(&mut self) {
         let mut needed: BTreeSet<TopicId> = self.owned.topics().collect();
         needed.extend(self.target.iter().flat_map(Target::topics));
         self.names.retain(|topic, _| needed.contains(topic));
+        self.want_metadata();
     }
 
     /// Says whether more is expected than was announced.
@@ -140,9 +140,11 @@ impl Consumer {
             Then::Acknowledge => {
                 self.unannounced = true;
                 self.reconcile(now);
+                // Also if more is to be given up: the coordinator waits for this.
+                self.tell_news(now);
             }
             Then::Leave(departure) => self.depart(now, departure),
         }
-        self.forget_names();
+        self.tidy_names();
     }
 }
