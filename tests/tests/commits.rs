@@ -53,6 +53,7 @@ use client::{FenceReason, Start, TopicPartition};
 use futures_util::StreamExt;
 use milena_tests::fixture::kafka::Version;
 use milena_tests::fixture::produce::produce;
+use milena_tests::fixture::sharing;
 use source::{Ack, Source};
 
 use crate::world::{ASSIGNORS, DRAIN, World, client_id, group};
@@ -294,10 +295,11 @@ async fn the_rest_of_a_batch_is_dropped(world: &World, assignor: &str) {
 
 /// A's, which nobody reads yet.
 async fn source(world: &World, group: &str, assignor: &str) -> Source {
+    let (how, by) = sharing(assignor);
     Source::builder(&world.kafka.bootstrap())
         .group(group)
         .topics([group])
-        .property("partition.assignment.strategy", assignor)
+        .property(how, by)
         .property("client.id", client_id("a", group))
         .property("auto.offset.reset", "earliest")
         .property("heartbeat.interval.ms", 500)
@@ -337,6 +339,7 @@ async fn all(version: Version) {
         an_eager_rebalance_keeps_a_partition(world),
         a_cooperative_rebalance_keeps_a_partition(world),
     );
+    world.assert_protocols();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

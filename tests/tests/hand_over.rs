@@ -15,11 +15,12 @@ use milena_tests::fixture::member::Member;
 use milena_tests::fixture::offsets_log::{commits_of, regressions};
 use milena_tests::fixture::process::{Event, Process, delivered};
 use milena_tests::fixture::produce::produce;
-use milena_tests::fixture::proxied;
 use milena_tests::fixture::proxy::Proxies;
+use milena_tests::fixture::{CONSUMER, proxied, sharing};
 use source::{Ack, Source};
 
-const ASSIGNORS: [&str; 2] = ["range", "cooperative-sticky"];
+/// How a group shares out its partitions: by an assignor, or by the coordinator (KIP-848).
+const ASSIGNORS: [&str; 3] = ["range", "cooperative-sticky", CONSUMER];
 const LEAVE_GROUP: i16 = 13;
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -40,7 +41,7 @@ impl Group {
     }
 
     fn start(&self, name: &str, settings: &[(&str, &str)]) -> Process {
-        let mut all = vec![("partition.assignment.strategy", self.assignor)];
+        let mut all = vec![sharing(self.assignor)];
         all.extend_from_slice(settings);
         let program = env!("CARGO_BIN_EXE_member");
         Process::milena(name, program, &self.kafka.bootstrap(), &self.name, &self.name, &all)
@@ -377,14 +378,16 @@ async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> 
 }
 
 async fn world(version: Version) -> (Arc<Kafka>, Proxies) {
-    let (kafka, proxies) = proxied(Options::new(version)).await.expect("Kafka starts");
+    // The broker decides how long a session is in the consumer protocol.
+    let options = Options::new(version).property("group.consumer.session.timeout.ms", "10000");
+    let (kafka, proxies) = proxied(options).await.expect("Kafka starts");
     (Arc::new(kafka), proxies)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_planned_hand_over_loses_nothing_and_repeats_nothing() {
     let (kafka, _proxies) = &world(Version::NEWEST).await;
-    tokio::join!(planned(kafka, ASSIGNORS[0]), planned(kafka, ASSIGNORS[1]));
+    tokio::join!(planned(kafka, ASSIGNORS[0]), planned(kafka, ASSIGNORS[1]), planned(kafka, ASSIGNORS[2]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -393,10 +396,13 @@ async fn a_death_loses_nothing() {
     tokio::join!(
         killed(kafka, ASSIGNORS[0]),
         killed(kafka, ASSIGNORS[1]),
+        killed(kafka, ASSIGNORS[2]),
         gaps_survive_a_death(kafka, ASSIGNORS[0]),
         gaps_survive_a_death(kafka, ASSIGNORS[1]),
+        gaps_survive_a_death(kafka, ASSIGNORS[2]),
         frozen(kafka, ASSIGNORS[0]),
         frozen(kafka, ASSIGNORS[1]),
+        frozen(kafka, ASSIGNORS[2]),
         a_drain_leaves_the_group(kafka, proxies),
         a_drain_that_waits_in_vain_says_so(kafka),
         a_dropped_source_leaves_the_group(kafka, proxies),
@@ -409,9 +415,12 @@ async fn a_death_loses_nothing_on_3_9() {
     tokio::join!(
         killed(kafka, ASSIGNORS[0]),
         killed(kafka, ASSIGNORS[1]),
+        killed(kafka, ASSIGNORS[2]),
         gaps_survive_a_death(kafka, ASSIGNORS[0]),
         gaps_survive_a_death(kafka, ASSIGNORS[1]),
+        gaps_survive_a_death(kafka, ASSIGNORS[2]),
         frozen(kafka, ASSIGNORS[0]),
         frozen(kafka, ASSIGNORS[1]),
+        frozen(kafka, ASSIGNORS[2]),
     );
 }

@@ -18,6 +18,7 @@ use crate::world::{DRAIN, LIST_OFFSETS, METADATA, OFFSET_COMMIT, World, client_i
 const LOADING: i16 = 14;
 const ILLEGAL_GENERATION: i16 = 22;
 const UNKNOWN_MEMBER_ID: i16 = 25;
+const STALE_MEMBER_EPOCH: i16 = 113;
 
 /// Waits until A has sent so many requests of one API.
 async fn until_sent(world: &World, a: &Member, group: &str, api_key: i16, count: usize) {
@@ -129,7 +130,10 @@ pub(crate) async fn a_commit_is_held_over_the_hand_over(world: &World, assignor:
     // It did arrive, with the generation at which it was made.
     let late = errors_in(&world.sent("a", &group, OFFSET_COMMIT)[0]);
     let late = late.expect("the coordinator has answered");
-    assert!(late.iter().all(|error| [ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID].contains(error)), "{late:?}");
+    assert!(
+        late.iter().all(|error| [ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH].contains(error)),
+        "{late:?}"
+    );
     assert_eq!(world.history(&group, moved), [10], "{assignor}");
     world.assert_never_back(&group);
 }

@@ -1,20 +1,24 @@
 //! A broker, what stands in front of it, and what a group has stored in it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use milena_tests::fixture::kafka::{Kafka, Options, Version};
 use milena_tests::fixture::member::Member;
 use milena_tests::fixture::offsets_log::{Commit, commits_of, regressions};
 use milena_tests::fixture::produce::produce;
-use milena_tests::fixture::proxied;
 use milena_tests::fixture::proxy::{ByClient, Exchange, Proxies};
+use milena_tests::fixture::{CONSUMER, proxied, sharing};
 
 /// Longest wait of a member that closes.
 pub(crate) const DRAIN: Duration = Duration::from_secs(20);
 pub(crate) const LIST_OFFSETS: i16 = 2;
 pub(crate) const METADATA: i16 = 3;
 pub(crate) const OFFSET_COMMIT: i16 = 8;
-pub(crate) const ASSIGNORS: [&str; 2] = ["range", "cooperative-sticky"];
+const JOIN_GROUP: i16 = 11;
+const CONSUMER_GROUP_HEARTBEAT: i16 = 68;
+/// How a group shares out its partitions: by an assignor, or by the coordinator (KIP-848).
+pub(crate) const ASSIGNORS: [&str; 3] = ["range", "cooperative-sticky", CONSUMER];
 
 /// One broker, with a proxy in front of it. Each test on it has a topic and a group of its own, both of the same name, and
 /// clients whose names end with that.
@@ -26,7 +30,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start(version: Version) -> World {
-        let (kafka, proxies) = proxied(Options::new(version)).await.expect("Kafka starts");
+        let (kafka, proxies) = proxied(options(version)).await.expect("Kafka starts");
         World { kafka, hooks: ByClient::on(&proxies), proxies }
     }
 
@@ -61,7 +65,7 @@ impl World {
         assignor: &str,
         more: &[(&str, &str)],
     ) -> Member {
-        let mut properties = vec![("partition.assignment.strategy", assignor)];
+        let mut properties = vec![sharing(assignor)];
         properties.extend_from_slice(more);
         Member::join(&client_id(name, group), &self.kafka.bootstrap(), group, group, &properties).await
     }
@@ -114,12 +118,34 @@ impl World {
         assert!(back.is_empty(), "{group}: commits went back: {back:#?}");
     }
 
+    /// Each group spoke the protocol that it was to speak.
+    pub(crate) fn assert_protocols(&self) {
+        let clients = |api_key| {
+            let sent = self.proxies.exchanges_of(api_key).into_iter();
+            sent.filter_map(|exchange| exchange.request.client_id).collect::<BTreeSet<_>>()
+        };
+        let (classic, consumer) = (clients(JOIN_GROUP), clients(CONSUMER_GROUP_HEARTBEAT));
+        assert!(classic.iter().all(|client| !client.ends_with(CONSUMER)), "{classic:?}");
+        assert!(consumer.iter().all(|client| client.ends_with(CONSUMER)), "{consumer:?}");
+        assert!(!consumer.is_empty());
+    }
+
     /// The requests of one member so far, of one API.
     pub(crate) fn sent(&self, name: &str, group: &str, api_key: i16) -> Vec<Exchange> {
         let mut sent = self.proxies.exchanges_of(api_key);
         let client_id = client_id(name, group);
         sent.retain(|exchange| exchange.request.client_id.as_deref() == Some(&client_id));
         sent
+    }
+}
+
+/// The broker decides how long a session is in the consumer protocol.
+fn options(version: Version) -> Options {
+    let options = Options::new(version);
+    if version < Version(3, 7, 0) {
+        options
+    } else {
+        options.property("group.consumer.session.timeout.ms", "10000")
     }
 }
 
