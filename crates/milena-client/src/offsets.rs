@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use proto::position::AskFailed;
 use proto::types::{CallFailed, LeaderEpoch, RequestId, TopicId, TopicName, TopicPartition};
-use proto::wire::{OffsetFetchRequest, OffsetFetchResponse, OffsetFetchTopic, Request};
+use proto::wire::{
+    ErrorCode, FetchedOffset, OffsetFetchRequest, OffsetFetchResponse, OffsetFetchTopic, Request,
+};
 
 use crate::client::Client;
 use crate::error::Result;
@@ -38,26 +40,40 @@ impl OffsetsOf {
 /// What a group has committed for a partition; `None` if nothing.
 pub(crate) type CommittedOffset = Option<(i64, Option<LeaderEpoch>)>;
 
-/// Picks one partition out of an answer. One that the answer does not mention has no answer: that says nothing about it,
-/// least of all that nothing is committed.
-pub(crate) fn committed_in(
-    answer: &OffsetFetchResponse,
-    tp: &TopicPartition,
-    id: TopicId,
-) -> Result<CommittedOffset, AskFailed> {
-    if !answer.error.is_ok() {
-        return Err(AskFailed::Broker(answer.error));
+/// An answer about committed offsets, to be asked for single partitions.
+pub(crate) struct CommittedOffsets<'a> {
+    error: ErrorCode,
+    by_name: BTreeMap<(&'a str, i32), &'a FetchedOffset>,
+    by_id: BTreeMap<(TopicId, i32), &'a FetchedOffset>,
+}
+
+impl<'a> CommittedOffsets<'a> {
+    pub(crate) fn new(answer: &'a OffsetFetchResponse) -> Self {
+        let mut offsets = Self { error: answer.error, by_name: BTreeMap::new(), by_id: BTreeMap::new() };
+        for topic in &answer.topics {
+            for offset in &topic.partitions {
+                match &topic.name {
+                    Some(name) => offsets.by_name.entry((name, offset.partition)).or_insert(offset),
+                    None => offsets.by_id.entry((topic.id, offset.partition)).or_insert(offset),
+                };
+            }
+        }
+        offsets
     }
-    let topic = answer.topics.iter().find(|topic| match &topic.name {
-        Some(name) => **name == *tp.topic,
-        None => topic.id == id,
-    });
-    let offset =
-        topic.and_then(|topic| topic.partitions.iter().find(|offset| offset.partition == tp.partition));
-    let offset = offset.ok_or(AskFailed::Call(CallFailed::Malformed))?;
-    match offset.error.is_ok() {
-        true => Ok((offset.offset >= 0).then_some((offset.offset, offset.leader_epoch))),
-        false => Err(AskFailed::Broker(offset.error)),
+
+    /// What is said of one partition. One that the answer does not mention has no answer: that says nothing about it, least of
+    /// all that nothing is committed.
+    pub(crate) fn of(&self, tp: &TopicPartition, id: TopicId) -> Result<CommittedOffset, AskFailed> {
+        if !self.error.is_ok() {
+            return Err(AskFailed::Broker(self.error));
+        }
+        let by_name = self.by_name.get(&(&*tp.topic, tp.partition));
+        let offset = by_name.or_else(|| self.by_id.get(&(id, tp.partition)));
+        let offset = offset.ok_or(AskFailed::Call(CallFailed::Malformed))?;
+        match offset.error.is_ok() {
+            true => Ok((offset.offset >= 0).then_some((offset.offset, offset.leader_epoch))),
+            false => Err(AskFailed::Broker(offset.error)),
+        }
     }
 }
 

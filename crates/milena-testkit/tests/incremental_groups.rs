@@ -171,7 +171,11 @@ async fn a_fenced_member_loses_everything_and_joins_again() {
         }
     }
     member.has(6).await;
-    assert_eq!(cluster.group_members(GROUP), std::slice::from_ref(id), "the id is the member's own, and stays");
+    assert_eq!(
+        cluster.group_members(GROUP),
+        std::slice::from_ref(id),
+        "the id is the member's own, and stays"
+    );
     write(&cluster, 10);
     until_committed(&cluster, 20).await;
     assert_eq!(member.read(), 120);

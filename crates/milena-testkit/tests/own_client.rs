@@ -197,3 +197,46 @@ async fn read_from_afar(budget: usize) -> (Duration, usize) {
         cluster.requests().of(ApiKey::Fetch).iter().map(|exchange| exchange.conn).collect();
     (took, connections.len())
 }
+
+/// Nothing comes for a while, and requests are sent again as they are. What then happens is seen all the same: a record, a
+/// pause, a new leader, a seek.
+#[cfg(feature = "connect")]
+#[tokio::test(start_paused = true)]
+async fn who_rests_sees_what_happens() {
+    use std::sync::Arc;
+
+    let cluster = Cluster::builder().brokers(2).topic("orders", 2).start_in_memory().unwrap();
+    let config = ClientConfig::bootstrap(&cluster.bootstrap_servers()).unwrap().build().unwrap();
+    let client = Client::connect_over(config, Arc::new(cluster.clone())).await.unwrap();
+    let mut consumer = consumer(&client, "orders", 2).await;
+    let rest = || tokio::time::sleep(Duration::from_secs(10));
+    for number in [0, 1] {
+        rest().await;
+        cluster.append("orders", number, ["a"]).unwrap();
+        assert_eq!(values(&mut consumer, 1).await, ["a"]);
+    }
+    let one = TopicPartition::new("orders", 1);
+    rest().await;
+    consumer.control().pause([&one]);
+    cluster.append("orders", 1, ["b"]).unwrap();
+    cluster.append("orders", 0, ["c"]).unwrap();
+    assert_eq!(values(&mut consumer, 1).await, ["c"]);
+    rest().await;
+    consumer.control().resume([&one]);
+    assert_eq!(values(&mut consumer, 1).await, ["b"]);
+
+    // Wherever it was: at least one of these is a move.
+    for leader in [1, 2] {
+        rest().await;
+        cluster.move_leader("orders", 1, leader).unwrap();
+        cluster.append("orders", 1, ["d"]).unwrap();
+        assert_eq!(values(&mut consumer, 1).await, ["d"]);
+    }
+    rest().await;
+    let asked = cluster.now();
+    consumer.control().seek(one, Start::Offset(0)).await.unwrap();
+    assert_eq!(values(&mut consumer, 4).await, ["a", "b", "d", "d"]);
+    // With the answer to the long poll that was under way, and not when the rest would have been over.
+    let took = cluster.now() - asked;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}

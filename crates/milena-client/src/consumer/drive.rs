@@ -75,6 +75,8 @@ pub(super) struct Drive {
     commit_waiters: Vec<oneshot::Sender<Result<()>>>,
     /// The last look at the trackers.
     collect_at: Instant,
+    /// The count of deliveries at which all of them were acknowledged and committed.
+    settled_at: Option<u64>,
     /// Partition counts as the membership knows them.
     counts: BTreeMap<TopicName, i32>,
     racks: PartitionRacks,
@@ -179,6 +181,7 @@ impl Drive {
             forsaken: false,
             commit_waiters: Vec::new(),
             collect_at: clock::now(),
+            settled_at: None,
             counts: BTreeMap::new(),
             racks: PartitionRacks::new(),
             counted: BTreeSet::new(),
@@ -316,9 +319,9 @@ impl Drive {
                 }
             }
             Outcome::Committed { asked, signed, answer } => self.handle_offsets(now, asked, signed, answer),
-            Outcome::Listed { asked, answer } => positions::handle_listed(&self.parts, now, &asked, &answer),
+            Outcome::Listed { asked, answer } => positions::handle_listed(&self.parts, now, asked, &answer),
             Outcome::EpochEnds { asked, answer } => {
-                positions::handle_epoch_ends(&self.parts, now, &asked, &answer)
+                positions::handle_epoch_ends(&self.parts, now, asked, &answer)
             }
             Outcome::Coordinator(found) => {
                 self.finding_standalone = false;
@@ -691,20 +694,26 @@ impl Drive {
 
     /// Asks the trackers what may be committed, now and then.
     fn collect(&mut self, now: Instant) {
-        if now >= self.collect_at {
-            self.collect_now(now);
+        if now < self.collect_at {
+            return;
         }
+        if self.settled_at == Some(self.parts.fetcher.deliveries()) {
+            self.collect_at = now + COLLECT_INTERVAL;
+            return;
+        }
+        self.collect_now(now);
     }
 
     fn collect_now(&mut self, now: Instant) {
         self.collect_at = now + COLLECT_INTERVAL;
         let Some(committer) = &mut self.parts.committer else { return };
-        let leases = self.parts.fetcher.leases();
+        // Before the look: what is delivered after it is not in it.
+        let deliveries = self.parts.fetcher.deliveries();
+        let (committables, settled) = self.parts.fetcher.committables();
+        self.settled_at = settled.then_some(deliveries);
         self.parts.fetcher.with_assignments(|assignments| {
-            for lease in &leases {
-                if let Some(committable) = lease.tracker().and_then(|tracker| tracker.committable()) {
-                    committer.handle_committable(now, lease.stamp(), committable, assignments);
-                }
+            for (stamp, committable) in committables {
+                committer.handle_committable(now, &stamp, committable, assignments);
             }
         });
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use proto::position::{AskFailed, PositionRequest};
-use proto::types::{CallFailed, IsolationLevel, TopicName, TopicPartition};
+use proto::types::{CallFailed, IsolationLevel, TopicName};
 use proto::wire::{
-    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
+    EpochEndOffset, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
     OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, OffsetForLeaderPartition,
 };
 
@@ -59,46 +59,65 @@ pub(super) fn epoch_request(asked: &[Asked]) -> OffsetForLeaderEpochRequest {
 pub(super) fn handle_listed(
     parts: &Parts,
     now: Instant,
-    asked: &[Asked],
+    asked: Vec<Asked>,
     answer: &Result<ListOffsetsResponse>,
 ) {
-    for Asked { partition, id, .. } in asked {
-        let listed = answer.as_ref().map_err(as_ask_failed).and_then(|answer| {
-            let topics = answer.topics.iter().filter(|topic| *topic.name == *partition.topic);
-            let mut partitions = topics.flat_map(|topic| &topic.partitions);
-            let listed = partitions.find(|listed| listed.partition == partition.partition).ok_or(SILENT)?;
-            if listed.error.is_ok() { Ok(listed.offset) } else { Err(AskFailed::Broker(listed.error)) }
-        });
-        note(parts, partition, listed.err());
-        parts.fetcher.handle_listed(now, partition, *id, listed);
-    }
+    let topics = answer.iter().flat_map(|answer| &answer.topics);
+    let listed: BTreeMap<(&str, i32), Result<i64, AskFailed>> = topics
+        .flat_map(|topic| topic.partitions.iter().map(move |partition| (&*topic.name, partition)))
+        .map(|(name, listed)| {
+            let error = AskFailed::Broker(listed.error);
+            ((name, listed.partition), if listed.error.is_ok() { Ok(listed.offset) } else { Err(error) })
+        })
+        .collect();
+    parts.fetcher.handle_listed(now, deal_out(parts, asked, answer, &listed));
 }
 
 /// Hands each partition its part of the answer. One that is not in it has no answer.
 pub(super) fn handle_epoch_ends(
     parts: &Parts,
     now: Instant,
-    asked: &[Asked],
+    asked: Vec<Asked>,
     answer: &Result<OffsetForLeaderEpochResponse>,
 ) {
-    for Asked { partition, id, .. } in asked {
-        let end = answer.as_ref().map_err(as_ask_failed).and_then(|answer| {
-            let topics = answer.topics.iter().filter(|(name, _)| **name == *partition.topic);
-            let mut partitions = topics.flat_map(|(_, partitions)| partitions);
-            let end = partitions.find(|end| end.partition == partition.partition).ok_or(SILENT)?;
-            if end.error.is_ok() { Ok(end.end) } else { Err(AskFailed::Broker(end.error)) }
-        });
-        note(parts, partition, end.err());
-        parts.fetcher.handle_epoch_end(now, partition, *id, end);
+    let topics = answer.iter().flat_map(|answer| &answer.topics);
+    let ends: BTreeMap<(&str, i32), Result<EpochEndOffset, AskFailed>> = topics
+        .flat_map(|(name, partitions)| partitions.iter().map(move |partition| (&**name, partition)))
+        .map(|(name, end)| {
+            let error = AskFailed::Broker(end.error);
+            ((name, end.partition), if end.error.is_ok() { Ok(end.end) } else { Err(error) })
+        })
+        .collect();
+    parts.fetcher.handle_epoch_ends(now, deal_out(parts, asked, answer, &ends));
+}
+
+/// What was answered of each partition that was asked about.
+fn deal_out<R, T: Copy>(
+    parts: &Parts,
+    asked: Vec<Asked>,
+    answer: &Result<R>,
+    answered: &BTreeMap<(&str, i32), Result<T, AskFailed>>,
+) -> Vec<(Asked, Result<T, AskFailed>)> {
+    let of = |asked: &Asked| match answer {
+        Ok(_) => {
+            let key = (&*asked.partition.topic, asked.partition.partition);
+            answered.get(&key).copied().unwrap_or(Err(SILENT))
+        }
+        Err(error) => Err(as_ask_failed(error)),
+    };
+    let dealt: Vec<_> =
+        asked.into_iter().map(|asked| (of(&asked), asked)).map(|(of, asked)| (asked, of)).collect();
+    for (asked, answer) in &dealt {
+        if let Err(failed) = answer {
+            let partition = &asked.partition;
+            tracing::debug!(target: "milena::consumer", %partition, ?failed, "asking a leader for a position");
+        }
     }
+    if dealt.iter().any(|(_, answer)| answer.is_err()) {
+        parts.client.metadata().refresh_soon();
+    }
+    dealt
 }
 
 /// The answer does not mention what was asked.
 const SILENT: AskFailed = AskFailed::Call(CallFailed::Malformed);
-
-fn note(parts: &Parts, partition: &TopicPartition, failed: Option<AskFailed>) {
-    if let Some(failed) = failed {
-        tracing::debug!(target: "milena::consumer", %partition, ?failed, "asking a leader for a position");
-        parts.client.metadata().refresh_soon();
-    }
-}

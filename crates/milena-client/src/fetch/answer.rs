@@ -19,6 +19,8 @@ use crate::fetch::{LogEnds, Shared};
 pub(super) struct Applied {
     /// Some partition moved forward, or the answer is an honest "nothing new".
     pub(super) progress: bool,
+    /// There was nothing at all in the answer: every partition is as it was.
+    pub(super) empty: bool,
     /// Records came.
     pub(super) brought: bool,
     /// The answer had more than half of the bytes that there was room for: there is more, surely or nearly so.
@@ -51,13 +53,14 @@ pub(super) fn apply(
     let mut hints = Vec::new();
     let mut table = shared.table();
     let brought: usize = answer.partitions.iter().map(|partition| partition.answer.records.len()).sum();
+    applied.empty = answer.partitions.is_empty() && answer.missing.is_empty();
     if !answer.missing.is_empty() {
         applied.pause = true;
         applied.progress = false;
     }
     for AnsweredPartition { tp, stamp, answer } in answer.partitions {
         // The partition may be in another epoch by now: what was asked for is no longer wanted.
-        let Some(entry) = table.entry_in(&tp, stamp.epoch) else { continue };
+        let Some(entry) = table.touch(&tp, stamp.epoch) else { continue };
         let outcome = judge(&stamp, answer);
         let mut partition = PartitionAnswer { shared, now, broker, tp: &tp, entry, applied: &mut applied };
         match outcome {

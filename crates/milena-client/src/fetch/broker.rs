@@ -37,6 +37,7 @@ pub(super) async fn run(shared: Arc<Shared>, feed: Feed) {
         reach: Reach::new(),
         room: 1,
         filled_at: clock::now(),
+        rest: None,
     };
     while !task.shared.is_closed() && !task.is_spent(clock::now()) {
         task.step().await;
@@ -64,6 +65,20 @@ struct Task {
     room: u32,
     /// The last answer that was filled.
     filled_at: Instant,
+    /// What the last request asked for, while that may be asked for again as it is.
+    rest: Option<Rest>,
+}
+
+/// A request after whose answer nothing had changed. With a hundred thousand partitions in it, planning the next one anew
+/// costs tens of milliseconds, twice a second, to come to the same.
+struct Rest {
+    /// The table's version when it was planned.
+    version: u64,
+    max_bytes: i32,
+    /// When it has to be planned anew: a pause is over by then, a replica's time may be.
+    until: Instant,
+    /// Its answer has come, and brought nothing.
+    answered: bool,
 }
 
 /// An answer, and how long it was in coming.
@@ -113,6 +128,12 @@ impl Task {
         if let Some(not_before) = self.not_before.filter(|not_before| *not_before > now) {
             return Next::Wait { until: Some(not_before) };
         }
+        if let Some(rest) = self.rest.take() {
+            if self.still_holds(&rest, now) {
+                return self.again(rest);
+            }
+            self.release();
+        }
         let shared = &self.shared;
         let mut table = shared.table();
         let (feeds, partitions) = (table.feed_count(), table.full_count(now, shared.is_committed_only()));
@@ -129,6 +150,7 @@ impl Task {
         let feed = self.feed;
         let mut wake: Option<Instant> = None;
         let mut candidates = Vec::new();
+        let mut contested = false;
         for (tp, topic_id, entry) in table.of_feed(feed, now) {
             let waits = entry.not_before.filter(|not_before| *not_before > now);
             // A pause that is over is no reason to wake, or this would spin until somebody notes that it is.
@@ -136,16 +158,15 @@ impl Task {
             for waits in [waits, position_waits].into_iter().flatten() {
                 wake = Some(wake.map_or(waits, |wake| wake.min(waits)));
             }
+            let elsewhere = entry.asked.is_some_and(|asked| asked != feed);
+            contested |= elsewhere;
             candidates.push(Candidate {
                 tp,
                 topic_id,
                 epoch: entry.lease.epoch(),
                 position: entry.position.fetch_position(now),
                 paused: entry.lease.is_paused(),
-                busy: waits.is_some()
-                    || entry.is_stuck()
-                    || !entry.lease.stamp().may_deliver()
-                    || entry.asked.is_some_and(|asked| asked != feed),
+                busy: waits.is_some() || entry.is_stuck() || !entry.lease.stamp().may_deliver() || elsewhere,
                 buffered_bytes: entry.lease.buffered_bytes(),
                 max_bytes: if entry.max_bytes <= usual {
                     entry.max_bytes.saturating_mul(factor)
@@ -173,6 +194,13 @@ impl Task {
                 entry.asked = Some(feed);
             }
         }
+        let until = wake.map_or(now + REST_MAX, |wake| wake.min(now + REST_MAX));
+        self.rest = (!hurry && !contested).then(|| Rest {
+            version: table.version(),
+            max_bytes,
+            until,
+            answered: false,
+        });
         drop(table);
         let credit = shared.budget.take(usize::try_from(max_bytes).unwrap_or(0));
         let mut limits = self.fetch_limits(max_bytes);
@@ -181,6 +209,29 @@ impl Task {
         }
         let request = self.session.build(&wants, &limits);
         Next::Fetch { request, credit }
+    }
+
+    /// Whether planning anew would come to the same.
+    fn still_holds(&self, rest: &Rest, now: Instant) -> bool {
+        let room = self.shared.budget.available() >= usize::try_from(rest.max_bytes).unwrap_or(0);
+        rest.answered && now < rest.until && room && rest.version == self.shared.table().version()
+    }
+
+    /// The last request again.
+    fn again(&mut self, rest: Rest) -> Next {
+        match self.session.build_again(&self.fetch_limits(rest.max_bytes)) {
+            Some(request) => {
+                let credit = self.shared.budget.take(usize::try_from(rest.max_bytes).unwrap_or(0));
+                self.turn += 1;
+                self.rest = Some(Rest { answered: false, ..rest });
+                Next::Fetch { request, credit }
+            }
+            // All are told to the broker again: there is no going on as before.
+            None => {
+                self.release();
+                Next::Wait { until: Some(clock::now()) }
+            }
+        }
     }
 
     fn plan_limits(&self, feeds: usize, partitions: usize, partition_bytes_max: i32) -> PlanLimits {
@@ -261,7 +312,10 @@ impl Task {
         } else {
             self.lull_until = Some(now + self.lull.next_delay());
         }
-        self.release();
+        match &mut self.rest {
+            Some(rest) if applied.empty && !applied.pause && throttle == 0 => rest.answered = true,
+            _ => self.release(),
+        }
         match applied.filled {
             true => self.handle_filled(now, starved, answered),
             false => self.reach.handle_unfilled(),
@@ -307,7 +361,8 @@ impl Task {
     }
 
     /// No partition is in a request of this broker any more.
-    fn release(&self) {
+    fn release(&mut self) {
+        self.rest = None;
         self.shared.table().release(self.feed);
         // Another feed's they may be by now.
         self.shared.changed();
@@ -333,6 +388,8 @@ impl Task {
 
 /// So long after its last filled answer a feed that is not the first ends: the reader has caught up.
 const FEED_IDLE: Duration = Duration::from_secs(10);
+/// How long the same request is sent again and again before it is planned anew.
+const REST_MAX: Duration = Duration::from_secs(30);
 /// The first wait of a lull.
 const LULL_MIN: Duration = Duration::from_millis(5);
 /// Little budget is better waited out than asked with, up to here.

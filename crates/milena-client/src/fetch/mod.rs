@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use proto::assignments::{Assignments, FenceReason, Stamp};
+use proto::offsets::Committable;
 use proto::position::{AskFailed, PositionRequest};
 use proto::types::{AssignmentEpoch, BrokerId, Generation, LeaderEpoch, RequestId, TopicPartition};
 use proto::wire::{EpochEndOffset, OffsetFetchResponse};
@@ -40,7 +41,7 @@ use crate::fetch::table::{Feed, Table};
 use crate::lease::Lease;
 use crate::metadata::Interest;
 use crate::net::as_call_failed;
-use crate::offsets::{OffsetsOf, committed_in};
+use crate::offsets::{CommittedOffsets, OffsetsOf};
 
 /// Fetches assigned partitions. Clones share it.
 #[derive(Clone)]
@@ -222,8 +223,19 @@ impl Fetcher {
         self.0.table().partitions().cloned().collect()
     }
 
-    pub(crate) fn leases(&self) -> Vec<Lease> {
-        self.0.table().leases().cloned().collect()
+    /// What may be committed beyond what is, and whether that is all that can come of what was delivered so far.
+    pub(crate) fn committables(&self) -> (Vec<(Stamp, Committable)>, bool) {
+        self.0.table().committables()
+    }
+
+    /// Counts what was delivered or passed over: while it stays the same, and all had been committed, there is nothing to
+    /// commit.
+    pub(crate) fn deliveries(&self) -> u64 {
+        let counters = &self.0.queue.counters;
+        counters
+            .delivered_batches
+            .load(Ordering::Acquire)
+            .wrapping_add(counters.passed.load(Ordering::Acquire))
     }
 
     /// One of these partitions of which something that was delivered waits for its acknowledgement.
@@ -309,11 +321,12 @@ impl Fetcher {
         asked: &OffsetsOf,
         answer: &Result<OffsetFetchResponse>,
     ) {
+        let offsets = answer.as_ref().map(CommittedOffsets::new);
         let mut table = self.0.table();
         for (partition, id) in &asked.0 {
             let topic_id = table.topic_id(partition);
-            let committed = match answer {
-                Ok(answer) => committed_in(answer, partition, topic_id),
+            let committed = match &offsets {
+                Ok(offsets) => offsets.of(partition, topic_id),
                 Err(error) => Err(as_ask_failed(error)),
             };
             table.handle_committed(now, partition, *id, committed);
@@ -321,27 +334,25 @@ impl Fetcher {
         self.0.settle(table);
     }
 
-    pub(crate) fn handle_listed(
-        &self,
-        now: Instant,
-        partition: &TopicPartition,
-        id: RequestId,
-        answer: Result<i64, AskFailed>,
-    ) {
+    /// What a leader says of offsets by time, or of ends.
+    pub(crate) fn handle_listed(&self, now: Instant, answers: Vec<(Asked, Result<i64, AskFailed>)>) {
         let mut table = self.0.table();
-        table.handle_listed(now, partition, id, answer);
+        for (asked, answer) in answers {
+            table.handle_listed(now, &asked.partition, asked.id, answer);
+        }
         self.0.settle(table);
     }
 
-    pub(crate) fn handle_epoch_end(
+    /// What a leader says of where leader epochs end.
+    pub(crate) fn handle_epoch_ends(
         &self,
         now: Instant,
-        partition: &TopicPartition,
-        id: RequestId,
-        answer: Result<EpochEndOffset, AskFailed>,
+        answers: Vec<(Asked, Result<EpochEndOffset, AskFailed>)>,
     ) {
         let mut table = self.0.table();
-        table.handle_epoch_end(now, partition, id, answer);
+        for (asked, answer) in answers {
+            table.handle_epoch_end(now, &asked.partition, asked.id, answer);
+        }
         self.0.settle(table);
     }
 

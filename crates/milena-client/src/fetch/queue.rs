@@ -44,6 +44,8 @@ pub(crate) struct Counters {
     pub(crate) stale_chunks: AtomicU64,
     /// Chunks dropped because they did not begin where the last one ended.
     pub(crate) discontinuous_chunks: AtomicU64,
+    /// Offsets passed over because they hold nothing to deliver, so many times.
+    pub(crate) passed: AtomicU64,
     pub(crate) delivered_batches: AtomicU64,
     pub(crate) delivered_bytes: AtomicU64,
 }

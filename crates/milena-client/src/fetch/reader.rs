@@ -12,7 +12,7 @@ use crate::budget::Budget;
 use crate::error::Result;
 use crate::fetch::ahead::Found;
 use crate::fetch::chunk::{Chunk, FetchedBatch};
-use crate::fetch::queue::{Next, Queue};
+use crate::fetch::queue::{Counters, Next, Queue};
 use crate::lease::Lease;
 
 /// Turns chunks into batches. There is one for each queue.
@@ -88,7 +88,7 @@ impl Reader {
             Some(Err(error)) => return Step::Corrupt(error),
             None => {
                 // Compaction may have removed what once stood before the end of the last batch.
-                chunk.pass(chunk.end, None);
+                chunk.pass(chunk.end, None, &self.queue.counters);
                 return Step::End;
             }
         };
@@ -102,7 +102,7 @@ impl Reader {
             Ok(Verdict::Deliver) => {}
             Ok(Verdict::Aborted | Verdict::Control) => {
                 chunk.bytes = chunk.bytes.saturating_sub(size);
-                chunk.pass(next, leader_epoch);
+                chunk.pass(next, leader_epoch, &self.queue.counters);
                 return Step::Again;
             }
             Err(error) => return Step::Corrupt(error),
@@ -117,7 +117,7 @@ impl Reader {
         };
         if decoded.record_count() == 0 {
             chunk.bytes = chunk.bytes.saturating_sub(size);
-            chunk.pass(next, leader_epoch);
+            chunk.pass(next, leader_epoch, &self.queue.counters);
             return Step::Again;
         }
         let from = chunk.next;
@@ -140,7 +140,7 @@ impl Reader {
         chunk.next = next;
         chunk.lease.set_position(next);
         let counters = &self.queue.counters;
-        counters.delivered_batches.fetch_add(1, Ordering::Relaxed);
+        counters.delivered_batches.fetch_add(1, Ordering::Release);
         counters.delivered_bytes.fetch_add(size as u64, Ordering::Relaxed);
         Step::Batch(FetchedBatch { lease: chunk.lease.clone(), decoded, from, acks, log: chunk.log })
     }
@@ -174,11 +174,12 @@ enum Step {
 
 impl Chunk {
     /// Moves past offsets that hold nothing for the application.
-    fn pass(&mut self, next: i64, leader_epoch: Option<LeaderEpoch>) {
+    fn pass(&mut self, next: i64, leader_epoch: Option<LeaderEpoch>, counters: &Counters) {
         if next > self.next {
             self.lease.begin_at(self.next).advance_to(next, leader_epoch);
             self.next = next;
             self.lease.set_position(next);
+            counters.passed.fetch_add(1, Ordering::Release);
         }
     }
 }

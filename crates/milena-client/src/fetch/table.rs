@@ -9,6 +9,7 @@ use proto::assignments::{Assignments, FenceReason, Stamp};
 use proto::backoff::Backoff;
 use proto::cluster::ClusterView;
 use proto::fetch::ReplicaChoice;
+use proto::offsets::Committable;
 use proto::position::{
     AskFailed, MoveCause, Position, PositionError, PositionEvent, PositionRequest, Reset, Start,
 };
@@ -29,7 +30,15 @@ use crate::seeds::Seeds;
 
 pub(super) struct Table {
     assignments: Assignments,
-    entries: BTreeMap<TopicPartition, Entry>,
+    /// Each in a box of its own: the map's nodes are half empty, as partitions come in order.
+    entries: BTreeMap<TopicPartition, Box<Entry>>,
+    /// Partitions whose position has something to say or to ask, or a pause to wait out. With a hundred thousand of them, each
+    /// look at all costs milliseconds.
+    stirred: BTreeSet<TopicPartition>,
+    /// Counts what may change what is fetched.
+    version: u64,
+    /// At which version a feed had no partition that its broker is silent about.
+    calm: BTreeMap<Feed, u64>,
     /// It is known what is ours, and no rebalance is under way.
     settled: bool,
     /// Brokers that have a task, and how many: their partitions are dealt out among these.
@@ -99,6 +108,9 @@ impl Table {
         Self {
             assignments: Assignments::new(),
             entries: BTreeMap::new(),
+            stirred: BTreeSet::new(),
+            version: 0,
+            calm: BTreeMap::new(),
             settled: false,
             feeds: BTreeMap::new(),
             reset: fetch.offset_reset().into(),
@@ -150,10 +162,25 @@ impl Table {
             committed: None,
             start,
         };
-        self.entries.insert(tp, entry);
+        self.stir(&tp);
+        self.entries.insert(tp, Box::new(entry));
+    }
+
+    /// Something about this partition is another.
+    fn stir(&mut self, tp: &TopicPartition) {
+        self.version += 1;
+        if !self.stirred.contains(tp) {
+            self.stirred.insert(tp.clone());
+        }
+    }
+
+    /// Changes with everything that may change what is fetched, but for the passing of time and what is buffered.
+    pub(super) fn version(&self) -> u64 {
+        self.version
     }
 
     pub(super) fn begin_revoke(&mut self, tp: &TopicPartition) {
+        self.version += 1;
         if self.assignments.begin_revoke(tp)
             && let Some(entry) = self.entries.get(tp)
         {
@@ -162,7 +189,9 @@ impl Table {
     }
 
     pub(super) fn end(&mut self, tp: &TopicPartition, reason: FenceReason) -> Option<Stamp> {
+        self.version += 1;
         self.entries.remove(tp);
+        self.stirred.remove(tp);
         match reason {
             FenceReason::Lost => self.assignments.lose(tp),
             _ => self.assignments.revoke(tp),
@@ -179,7 +208,9 @@ impl Table {
 
     /// Nothing is ours any more.
     pub(super) fn end_all(&mut self, reason: FenceReason) -> Vec<Stamp> {
+        self.version += 1;
         self.entries.clear();
+        self.stirred.clear();
         self.assignments.end_all(reason)
     }
 
@@ -193,6 +224,7 @@ impl Table {
     }
 
     pub(super) fn set_paused(&mut self, tp: &TopicPartition, paused: bool) {
+        self.version += 1;
         self.assignments.set_paused(tp, paused);
         if let Some(entry) = self.entries.get(tp) {
             entry.lease.set_paused(paused);
@@ -216,6 +248,8 @@ impl Table {
                     entry.not_before = None;
                 }
                 entry.position.handle_leader_changed(epoch);
+                self.version += 1;
+                self.stirred.insert(tp.clone());
             }
         }
         self.collect_events();
@@ -279,6 +313,7 @@ impl Table {
         if full.count() <= feeds {
             return None;
         }
+        self.version += 1;
         self.feeds.insert(broker, feeds + 1);
         Some(Feed { broker, index: feeds })
     }
@@ -290,6 +325,7 @@ impl Table {
 
     /// Deals the partitions of a surplus feed out among the others.
     pub(super) fn end_feed(&mut self, feed: Feed) {
+        self.version += 1;
         self.feeds.insert(feed.broker, feed.index.max(1));
         self.release(feed);
     }
@@ -312,6 +348,23 @@ impl Table {
         self.entries.get(tp).map(|entry| &entry.lease)
     }
 
+    /// What may be committed beyond what is, and whether nothing more can come of what was delivered so far.
+    pub(super) fn committables(&self) -> (Vec<(Stamp, Committable)>, bool) {
+        let mut committables = Vec::new();
+        let mut settled = true;
+        for entry in self.entries.values() {
+            let Some(tracker) = entry.lease.tracker() else { continue };
+            match tracker.committable() {
+                Some(committable) if entry.committed != Some(committable.offset) => {
+                    committables.push((entry.lease.stamp().clone(), committable));
+                }
+                _ => settled &= tracker.is_drained(),
+            }
+        }
+        let settled = settled && committables.is_empty();
+        (committables, settled)
+    }
+
     pub(super) fn topic_id(&self, tp: &TopicPartition) -> TopicId {
         self.assignments.get(tp).map_or(TopicId::ZERO, |assignment| assignment.topic_id())
     }
@@ -329,7 +382,7 @@ impl Table {
             .filter(move |(_, entry)| entry.source(now) == Some(feed.broker))
             .skip(feed.index)
             .step_by(feeds)
-            .map(|(tp, entry)| (tp, self.topic_id(tp), entry))
+            .map(|(tp, entry)| (tp, self.topic_id(tp), &**entry))
     }
 
     /// No partition is in a request of that feed any more.
@@ -353,12 +406,25 @@ impl Table {
 
     /// The entry of a partition, if it is still in that epoch.
     pub(super) fn entry_of(&mut self, stamp: &Stamp) -> Option<&mut Entry> {
-        self.entries.get_mut(stamp.partition()).filter(|entry| entry.lease.stamp().is_same(stamp))
+        self.entries
+            .get_mut(stamp.partition())
+            .map(|entry| &mut **entry)
+            .filter(|entry| entry.lease.stamp().is_same(stamp))
+    }
+
+    /// The entry of a partition, if it is still in that epoch, to do something with its position, or with when and how it is
+    /// fetched.
+    pub(super) fn touch(&mut self, tp: &TopicPartition, epoch: AssignmentEpoch) -> Option<&mut Entry> {
+        if self.entries.get(tp)?.lease.epoch() != epoch {
+            return None;
+        }
+        self.stir(tp);
+        self.entries.get_mut(tp).map(|entry| &mut **entry)
     }
 
     /// The entry of a partition, if it is still in that epoch.
     pub(super) fn entry_in(&mut self, tp: &TopicPartition, epoch: AssignmentEpoch) -> Option<&mut Entry> {
-        self.entries.get_mut(tp).filter(|entry| entry.lease.epoch() == epoch)
+        self.entries.get_mut(tp).map(|entry| &mut **entry).filter(|entry| entry.lease.epoch() == epoch)
     }
 
     pub(super) fn status(&self) -> Vec<PartitionStatus> {
@@ -378,7 +444,8 @@ impl Table {
         let mut committed = BTreeMap::new();
         let mut leaders: BTreeMap<BrokerId, Vec<Asked>> = BTreeMap::new();
         let mut leaderless = false;
-        for (tp, entry) in &mut self.entries {
+        for tp in &self.stirred {
+            let Some(entry) = self.entries.get_mut(tp) else { continue };
             entry.position.handle_timeout(now);
             if !entry.lease.stamp().may_deliver() {
                 continue;
@@ -405,12 +472,17 @@ impl Table {
                 }
             }
         }
-        self.collect_events();
+        let moved = self.collect_events();
+        let waits = |tp: &TopicPartition| {
+            self.entries.get(tp).is_some_and(|entry| entry.position.poll_timeout().is_some())
+        };
+        self.stirred.retain(|tp| moved.contains(tp) || waits(tp));
         (OffsetsOf(committed), leaders, leaderless)
     }
 
     pub(super) fn positions_timeout(&self) -> Option<Instant> {
-        let wanted = self.entries.values().filter(|entry| entry.lease.stamp().may_deliver());
+        let stirred = self.stirred.iter().filter_map(|tp| self.entries.get(tp));
+        let wanted = stirred.filter(|entry| entry.lease.stamp().may_deliver());
         wanted.filter_map(|entry| entry.position.poll_timeout()).min()
     }
 
@@ -421,6 +493,7 @@ impl Table {
         id: RequestId,
         committed: Result<CommittedOffset, AskFailed>,
     ) {
+        self.stir(tp);
         if let Some(entry) = self.entries.get_mut(tp) {
             if let Ok(Some((offset, _))) = &committed {
                 entry.committed = Some(*offset);
@@ -436,6 +509,7 @@ impl Table {
         id: RequestId,
         offset: Result<i64, AskFailed>,
     ) {
+        self.stir(tp);
         if let Some(entry) = self.entries.get_mut(tp) {
             entry.position.handle_listed_offset(now, id, offset);
         }
@@ -448,6 +522,7 @@ impl Table {
         id: RequestId,
         end: Result<EpochEndOffset, AskFailed>,
     ) {
+        self.stir(tp);
         if let Some(entry) = self.entries.get_mut(tp) {
             entry.position.handle_epoch_end(now, id, end);
         }
@@ -455,6 +530,7 @@ impl Table {
 
     /// A batch at `offset` cannot be read: fetch it again, or give up. True if given up.
     pub(super) fn corrupt(&mut self, now: Instant, lease: &Lease, offset: i64) -> bool {
+        self.stir(lease.partition());
         let Some(entry) = self.entry_of(lease.stamp()) else { return false };
         let tries = match entry.corrupt {
             Some((at, tries)) if at == offset => tries + 1,
@@ -471,11 +547,18 @@ impl Table {
     /// where compaction left nothing at the end of a log, which nobody can tell apart.)
     pub(super) fn count_silence(&mut self, now: Instant, feed: Feed, committed_only: bool) -> Vec<Silence> {
         let mut silent = Vec::new();
+        if self.calm.get(&feed) == Some(&self.version) {
+            return silent;
+        }
+        let mut calm = true;
         for (tp, entry) in &mut self.entries {
             if entry.asked != Some(feed) || entry.not_before.is_some() || entry.stuck {
                 continue;
             }
-            let (Some(log), Some(at)) = (entry.log, entry.position.fetch_position(now)) else { continue };
+            let (Some(log), Some(at)) = (entry.log, entry.position.fetch_position(now)) else {
+                calm = false;
+                continue;
+            };
             let end = log.readable_end(committed_only);
             if at.offset >= end {
                 entry.silent = None;
@@ -486,24 +569,26 @@ impl Table {
                 _ => 1,
             };
             entry.silent = Some((at.offset, count));
+            calm = false;
             if count == SILENT_ANSWERS {
                 silent.push(Silence { partition: tp.clone(), offset: at.offset, end });
             }
         }
+        if calm {
+            self.calm.insert(feed, self.version);
+        }
         silent
     }
 
-    /// What the positions have to say, carried out: a partition begins, goes on elsewhere, or is stuck.
-    pub(super) fn collect_events(&mut self) {
-        let news: Vec<(TopicPartition, PositionEvent)> = self
-            .entries
-            .iter_mut()
-            .flat_map(|(tp, entry)| {
-                std::iter::from_fn(|| entry.position.poll_event())
-                    .map(|event| (tp.clone(), event))
-                    .collect::<Vec<_>>()
-            })
-            .collect();
+    /// What the positions have to say, carried out: a partition begins, goes on elsewhere, or is stuck. Returns which had
+    /// something to say.
+    pub(super) fn collect_events(&mut self) -> BTreeSet<TopicPartition> {
+        let mut news = Vec::new();
+        for tp in &self.stirred {
+            let Some(entry) = self.entries.get_mut(tp) else { continue };
+            news.extend(std::iter::from_fn(|| entry.position.poll_event()).map(|event| (tp.clone(), event)));
+        }
+        let moved = news.iter().map(|(tp, _)| tp.clone()).collect();
         for (partition, event) in news {
             match event {
                 PositionEvent::Moved { cause, from, to, lost } => {
@@ -522,6 +607,7 @@ impl Table {
                 }
             }
         }
+        moved
     }
 
     /// The first position of an epoch is where its delivery begins. A later move is a new epoch: what was delivered before

@@ -233,6 +233,19 @@ impl Session {
         request(limits, id, epoch, topics, forgotten)
     }
 
+    /// The next request where what is wanted is what was wanted last time, at a price that does not depend on how much that
+    /// is. `None` if it has to be [built](Self::build): there is no session, or it is begun anew.
+    pub fn build_again(&mut self, limits: &FetchLimits) -> Option<FetchRequest> {
+        let State::Open { id, epoch } = self.state else { return None };
+        if self.requests_since_full >= FULL_EVERY {
+            return None;
+        }
+        self.turn += 1;
+        self.requests_since_full += 1;
+        self.state = State::AskedForChanges { id, epoch };
+        Some(request(limits, id, epoch, Vec::new(), Vec::new()))
+    }
+
     /// The newest version that the request in flight can be sent in: up to 12 topics go by name, from 13 on by id, so one
     /// topic without an id keeps all of them below. `None` where any version will do.
     pub fn needs_max_version(&self) -> Option<i16> {

@@ -407,7 +407,12 @@ impl Position {
 
     /// What happened since.
     pub fn poll_event(&mut self) -> Option<PositionEvent> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if self.events.is_empty() {
+            // One of a hundred thousand: what it takes for its few events is not to be kept.
+            self.events = VecDeque::new();
+        }
+        event
     }
 
     /// When a pause ends.

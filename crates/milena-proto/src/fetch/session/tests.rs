@@ -89,6 +89,24 @@ fn only_what_changed_is_sent() {
     assert_eq!((third.session_id, third.session_epoch), (1, 2));
 }
 
+/// The same again, without looking at what that is: until the session has to begin anew.
+#[test]
+fn the_same_is_asked_for_again_without_a_look_at_it() {
+    let mut script = Script::new();
+    assert_eq!(script.session.build_again(&LIMITS), None, "there is no session yet");
+    script.asks(&["a-0@5", "a-1@7"], &["a-0@5", "a-1@7"], &[]);
+    for epoch in 1..=FULL_EVERY {
+        let request = script.session.build_again(&LIMITS).unwrap();
+        assert_eq!((request.session_epoch, named(&request)), (epoch.cast_signed(), (vec![], vec![])));
+        let response = script.broker.handle(&request, true);
+        assert!(script.session.handle_response(&response).unwrap().partitions.is_empty());
+    }
+    assert_eq!(script.session.build_again(&LIMITS), None, "all is to be named now and then");
+    script.asks(&["a-0@5", "a-1@7"], &["a-0@5", "a-1@7"], &[]);
+    script.session.build_again(&LIMITS).unwrap();
+    assert_eq!(script.session.build_again(&LIMITS), None, "the answer to the last one is open");
+}
+
 #[test]
 fn what_is_not_wanted_is_forgotten_and_comes_back() {
     let mut script = Script::new();
