@@ -16,7 +16,7 @@ use milena_tests::fixture::offsets_log::{commits_of, regressions};
 use milena_tests::fixture::process::{Event, Process, delivered};
 use milena_tests::fixture::produce::produce;
 use milena_tests::fixture::proxy::Proxies;
-use milena_tests::fixture::{CONSUMER, proxied, sharing};
+use milena_tests::fixture::{CONSUMER, NO_FALLBACK, proxied, sharing};
 use source::{Ack, Source};
 
 /// How a group shares out its partitions: by an assignor, or by the coordinator (KIP-848).
@@ -41,7 +41,7 @@ impl Group {
     }
 
     fn start(&self, name: &str, settings: &[(&str, &str)]) -> Process {
-        let mut all = vec![sharing(self.assignor)];
+        let mut all = vec![sharing(self.assignor), NO_FALLBACK];
         all.extend_from_slice(settings);
         let program = env!("CARGO_BIN_EXE_member");
         Process::milena(name, program, &self.kafka.bootstrap(), &self.name, &self.name, &all)
