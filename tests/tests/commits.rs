@@ -44,6 +44,8 @@
 
 #[path = "commits/network.rs"]
 mod network;
+#[path = "commits/open_gate.rs"]
+mod open_gate;
 #[path = "commits/world.rs"]
 mod world;
 
@@ -339,6 +341,7 @@ async fn all(version: Version) {
         an_eager_rebalance_keeps_a_partition(world),
         a_cooperative_rebalance_keeps_a_partition(world),
     );
+    open_gate::aba_behind_an_open_gate(world, version >= Version(4, 3, 0)).await;
     world.assert_protocols();
 }
 

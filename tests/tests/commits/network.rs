@@ -18,7 +18,7 @@ use crate::world::{DRAIN, LIST_OFFSETS, METADATA, OFFSET_COMMIT, World, client_i
 const LOADING: i16 = 14;
 const ILLEGAL_GENERATION: i16 = 22;
 const UNKNOWN_MEMBER_ID: i16 = 25;
-const STALE_MEMBER_EPOCH: i16 = 113;
+pub(crate) const STALE_MEMBER_EPOCH: i16 = 113;
 
 /// Waits until A has sent so many requests of one API.
 async fn until_sent(world: &World, a: &Member, group: &str, api_key: i16, count: usize) {
@@ -234,7 +234,7 @@ pub(crate) async fn a_commit_names_the_topic_by_id(world: &World, assignor: &str
 }
 
 /// The errors in the answer to an OffsetCommit, one for each partition.
-fn errors_in(commit: &Exchange) -> Option<Vec<i16>> {
+pub(crate) fn errors_in(commit: &Exchange) -> Option<Vec<i16>> {
     let mut frame = commit.request.correlation_id.to_be_bytes().to_vec();
     frame.extend_from_slice(commit.answer()?);
     let version = commit.request.api_version;

@@ -41,6 +41,9 @@ pub(super) enum Command {
     Seek { partition: TopicPartition, to: Start, done: oneshot::Sender<Result<()>> },
     /// Commit what may be committed now, and say when all of it is answered.
     Commit { done: oneshot::Sender<Result<()>> },
+    /// Commit this, whatever the gate says: a test wants to know what the coordinator says.
+    #[cfg(feature = "__open-gate")]
+    CommitBehindTheGate { lease: crate::lease::Lease, offset: i64, done: oneshot::Sender<Result<()>> },
     /// Stop delivery, wait for acknowledgements, commit, leave.
     Close { drain: Duration, done: oneshot::Sender<()> },
 }
@@ -357,6 +360,19 @@ impl Drive {
             Some(Command::Commit { done }) => {
                 self.collect_now(now);
                 if let Some(committer) = &mut self.parts.committer {
+                    committer.flush_all(now);
+                }
+                self.commit_waiters.push(done);
+            }
+            #[cfg(feature = "__open-gate")]
+            Some(Command::CommitBehindTheGate { lease, offset, done }) => {
+                if let Some(committer) = &mut self.parts.committer {
+                    let committable =
+                        proto::offsets::Committable { offset, leader_epoch: None, metadata: None };
+                    committer.open_gate();
+                    self.parts.fetcher.with_assignments(|assignments| {
+                        committer.handle_committable(now, lease.stamp(), committable, assignments);
+                    });
                     committer.flush_all(now);
                 }
                 self.commit_waiters.push(done);

@@ -330,6 +330,22 @@ impl Control {
         answer.await.map_err(|_| Error::closed("the consumer"))?
     }
 
+    /// Commits an offset of an assignment that may be over, and opens the commit gate for good: for the test that shows what
+    /// the coordinator makes of it.
+    ///
+    /// # Errors
+    /// The consumer is closed.
+    ///
+    /// # Cancel safety
+    /// Dropped, the commit goes on.
+    #[cfg(feature = "__open-gate")]
+    #[doc(hidden)]
+    pub async fn commit_behind_the_gate(&self, lease: &Lease, offset: i64) -> Result<()> {
+        let (done, answer) = oneshot::channel();
+        self.command(Command::CommitBehindTheGate { lease: lease.clone(), offset, done }).await?;
+        answer.await.map_err(|_| Error::closed("the consumer"))?
+    }
+
     /// Stops delivery, waits until all that was delivered is acknowledged or `drain` has passed, commits, and leaves the
     /// group. Returns when that is done; a second call waits for nothing.
     ///

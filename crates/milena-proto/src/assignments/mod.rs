@@ -30,7 +30,8 @@ pub struct Assignment {
     stamp: Stamp,
     topic_id: TopicId,
     seen_topic_id: TopicId,
-    wire_epoch: Option<Generation>,
+    /// The coordinator did not know the wire epoch.
+    forgot_wire_epoch: bool,
     accepted: Option<i64>,
     doubtful: Option<i64>,
     paused: bool,
@@ -51,12 +52,12 @@ impl Assignments {
     /// Should it be ours already, the older epoch ends as lost: nobody promised it a drain.
     pub fn assign(&mut self, partition: TopicPartition, topic_id: TopicId, wire_epoch: Generation) -> Stamp {
         self.lose(&partition);
-        let stamp = self.next_stamp(&partition);
+        let stamp = self.next_stamp(&partition, wire_epoch);
         let assignment = Assignment {
             stamp: stamp.clone(),
             topic_id,
             seen_topic_id: topic_id,
-            wire_epoch: Some(wire_epoch),
+            forgot_wire_epoch: false,
             accepted: None,
             doubtful: None,
             paused: false,
@@ -190,15 +191,13 @@ impl Assignments {
         if let Some(assignment) = self.partitions.get_mut(stamp.partition())
             && assignment.stamp.is_same(stamp)
         {
-            assignment.wire_epoch = None;
+            assignment.forgot_wire_epoch = true;
         }
     }
 
     fn renew(&mut self, partition: &TopicPartition, reason: FenceReason) -> Option<Stamp> {
-        if !self.partitions.contains_key(partition) {
-            return None;
-        }
-        let stamp = self.next_stamp(partition);
+        let wire_epoch = self.partitions.get(partition)?.stamp.wire_epoch();
+        let stamp = self.next_stamp(partition, wire_epoch);
         let assignment = self.partitions.get_mut(partition)?;
         if assignment.stamp.is_draining() {
             stamp.drain();
@@ -214,10 +213,10 @@ impl Assignments {
         Some(self.partitions.remove(partition)?.into_ended(reason))
     }
 
-    fn next_stamp(&mut self, partition: &TopicPartition) -> Stamp {
+    fn next_stamp(&mut self, partition: &TopicPartition, wire_epoch: Generation) -> Stamp {
         // u64: at one epoch a nanosecond this lasts for centuries.
         self.last_epoch += 1;
-        Stamp::new(partition.clone(), AssignmentEpoch(self.last_epoch))
+        Stamp::new(partition.clone(), AssignmentEpoch(self.last_epoch), wire_epoch)
     }
 }
 
@@ -252,7 +251,7 @@ impl Assignment {
     /// The member epoch of the answer that first listed the partition (KIP-1251); classic: the generation. `None` once
     /// the coordinator did not know it.
     pub fn wire_epoch(&self) -> Option<Generation> {
-        self.wire_epoch
+        (!self.forgot_wire_epoch).then(|| self.stamp.wire_epoch())
     }
 
     /// The highest offset that the coordinator accepted in this epoch.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::types::{AssignmentEpoch, TopicPartition};
+use crate::types::{AssignmentEpoch, Generation, TopicPartition};
 
 /// Why an assignment epoch ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -45,13 +45,14 @@ pub struct Stamp(Arc<EpochCell>);
 struct EpochCell {
     partition: TopicPartition,
     epoch: AssignmentEpoch,
+    wire_epoch: Generation,
     /// [`ACTIVE`], [`DRAINING`], or [`ENDED`] plus the reason; only ever rises.
     state: AtomicU8,
 }
 
 impl Stamp {
-    pub(super) fn new(partition: TopicPartition, epoch: AssignmentEpoch) -> Self {
-        Self(Arc::new(EpochCell { partition, epoch, state: AtomicU8::new(ACTIVE) }))
+    pub(super) fn new(partition: TopicPartition, epoch: AssignmentEpoch, wire_epoch: Generation) -> Self {
+        Self(Arc::new(EpochCell { partition, epoch, wire_epoch, state: AtomicU8::new(ACTIVE) }))
     }
 
     /// Which partition.
@@ -62,6 +63,12 @@ impl Stamp {
     /// Which epoch of it.
     pub fn epoch(&self) -> AssignmentEpoch {
         self.0.epoch
+    }
+
+    /// The member epoch of the answer that first listed the partition (KIP-1251); classic: the generation. It stays with what
+    /// was read under it: a commit that outlived its ownership, whatever the reason, still tells the coordinator so.
+    pub fn wire_epoch(&self) -> Generation {
+        self.0.wire_epoch
     }
 
     /// Whether the epoch still holds: acks count, commits may be sent. True while draining.
