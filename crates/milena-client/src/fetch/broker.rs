@@ -129,8 +129,8 @@ impl Task {
             return Next::Wait { until: Some(not_before) };
         }
         if let Some(rest) = self.rest.take() {
-            if self.still_holds(&rest, now) {
-                return self.again(rest);
+            if let Some(credit) = self.take_again(&rest, now) {
+                return self.again(rest, credit);
             }
             self.release();
         }
@@ -201,8 +201,9 @@ impl Task {
             until,
             answered: false,
         });
-        drop(table);
+        // Under the lock, as the look at what is available was: no other feed takes the same.
         let credit = shared.budget.take(usize::try_from(max_bytes).unwrap_or(0));
+        drop(table);
         let mut limits = self.fetch_limits(max_bytes);
         if hurry {
             limits.max_wait_ms = 0;
@@ -211,17 +212,17 @@ impl Task {
         Next::Fetch { request, credit }
     }
 
-    /// Whether planning anew would come to the same.
-    fn still_holds(&self, rest: &Rest, now: Instant) -> bool {
-        let room = self.shared.budget.available() >= usize::try_from(rest.max_bytes).unwrap_or(0);
-        rest.answered && now < rest.until && room && rest.version == self.shared.table().version()
+    /// The credit for the last request again, if planning anew would come to the same.
+    fn take_again(&self, rest: &Rest, now: Instant) -> Option<Credit> {
+        let table = self.shared.table();
+        let holds = rest.answered && now < rest.until && rest.version == table.version();
+        holds.then(|| self.shared.budget.try_take(usize::try_from(rest.max_bytes).unwrap_or(0)))?
     }
 
     /// The last request again.
-    fn again(&mut self, rest: Rest) -> Next {
+    fn again(&mut self, rest: Rest, credit: Credit) -> Next {
         match self.session.build_again(&self.fetch_limits(rest.max_bytes)) {
             Some(request) => {
-                let credit = self.shared.budget.take(usize::try_from(rest.max_bytes).unwrap_or(0));
                 self.turn += 1;
                 self.rest = Some(Rest { answered: false, ..rest });
                 Next::Fetch { request, credit }
