@@ -1,6 +1,7 @@
 //! What `cargo xtask` can do.
 
 mod bench;
+mod bytes;
 mod ci;
 mod demo;
 mod golden;
@@ -16,6 +17,7 @@ use crate::error::{Context, Error, Result};
 const USAGE: &str = "\
 cargo xtask bench [--quick] [--server limit|kafka] [--passes 5] [--cases 100B-none,latency,...] [--peers rskafka,java,...|all]
                                     Milena beside other clients, on a server in memory and on real Kafka
+cargo xtask bytes                   a session cut, stalled and split behind each of its bytes
 cargo xtask ci [step]...            everything that CI checks, or the steps whose names begin so
 cargo xtask demo [--on kafka|testkit] [--version 4.3.1]
                                     the main job, end to end, on a broker that ends with it
@@ -36,6 +38,7 @@ pub fn main() -> ExitCode {
     let chore = args.pop_front().unwrap_or_default();
     let done = match chore.as_str() {
         "bench" => bench::run(args),
+        "bytes" => bytes::run(args),
         "ci" => ci::run(args),
         "demo" => demo::run(args),
         "golden" => golden::run(args),
