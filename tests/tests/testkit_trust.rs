@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use milena_tests::fixture::kafka::{Kafka, Options, Version};
 use milena_tests::fixture::{clients, start};
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::{ApiKey, Cluster};
 use xtask::java::{self, Sources};
 
@@ -55,6 +55,25 @@ async fn librdkafka_meets_the_same_as_on_a_real_broker() {
     assert!(here.len() > 20, "{here:#?}");
     let heartbeats = cluster.requests().of(ApiKey::ConsumerGroupHeartbeat).count();
     assert!(heartbeats > 5, "the consumer protocol was not used: {heartbeats}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn librdkafka_logs_in_by_every_mechanism_and_not_with_a_wrong_password() {
+    let cluster = Cluster::builder().brokers(2).sasl_user("us,er=1", "secret").start().await.unwrap();
+    let bootstrap = cluster.bootstrap_servers();
+    let command = move || {
+        let mut command = clients::python("librdkafka_sasl.py")?;
+        command.args([&bootstrap, "us,er=1", "secret"]);
+        Ok(command)
+    };
+    let lines: Vec<Value> =
+        output(command, "").await.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut expected = Vec::new();
+    for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        expected.push(json!({ "mechanism": mechanism, "right": true, "brokers": 2, "refused": false }));
+        expected.push(json!({ "mechanism": mechanism, "right": false, "brokers": null, "refused": true }));
+    }
+    assert_eq!(lines, expected);
 }
 
 fn java_writer(bootstrap: &str) -> impl FnOnce() -> xtask::Result<Command> + Send + 'static {

@@ -34,6 +34,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 pub(crate) mod sasl;
+mod scram;
 mod sync_group;
 mod txn_check;
 mod txn_offset_commit;
