@@ -29,6 +29,8 @@ struct Inner {
     expected: AtomicI64,
     /// Wakes who waits for acknowledgements, once somebody does.
     waited_for: AtomicBool,
+    /// A record was taken since somebody looked.
+    touched: AtomicBool,
     progress: Arc<Notify>,
 }
 
@@ -42,6 +44,7 @@ impl Lease {
             buffered_bytes: AtomicUsize::new(0),
             expected: AtomicI64::new(UNPOSITIONED),
             waited_for: AtomicBool::new(false),
+            touched: AtomicBool::new(false),
             progress,
         }))
     }
@@ -129,6 +132,19 @@ impl Lease {
     /// From here on every acknowledgement wakes the group's task: it waits to give the partition up.
     pub(crate) fn wait_for(&self) {
         self.0.waited_for.store(true, Ordering::SeqCst);
+    }
+
+    /// Says that a record of a batch was taken: a sign of life where nothing is acknowledged for long. One load, mostly.
+    #[inline]
+    pub fn touch(&self) {
+        if !self.0.touched.load(Ordering::Relaxed) {
+            self.0.touched.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether anything was, since the last time this was asked.
+    pub(crate) fn take_touch(&self) -> bool {
+        self.0.touched.swap(false, Ordering::Relaxed)
     }
 
     /// Says that something was acknowledged. One load while nobody waits.

@@ -33,7 +33,7 @@
 //! | span | target, level | fields | for |
 //! |---|---|---|---|
 //! | `consumer` | `milena::group`, info | `client`, `group`, `member`, `generation` | a [`Consumer`](consumer::Consumer); a new one for each generation of its group |
-//! | `rebalance` | `milena::group`, info | `reason`, `generation`, `leader`, `assignor` | from the first revocation or JoinGroup to the new assignment, in `consumer`; `rebalanced` at its end has `took`, `added`, `assigned` |
+//! | `rebalance` | `milena::group`, info | `reason`, `generation`, `leader`, `assignor` | from the first revocation or JoinGroup to the new assignment, in `consumer`; its steps `revoked`, `joined` and `synced` are told in it, each with how long it `took`, and `rebalanced` at its end has `took`, `added`, `assigned` |
 //! | `call` | `milena::group`, debug | `api` | one call of the group's protocol, in one of the former; `answered` or `failed` at its end has `took` |
 //! | `commit` | `milena::commit`, debug | `generation`, `partitions` | one OffsetCommit; likewise |
 //! | `connection` | `milena::connection`, debug | `client`, `lane`, `host`, `port`, `broker` | a connection to a broker; the `lane` is what it is for: `general`, `coordination`, `join`, `fetch` or `produce`. `connected`, `throttled` and `ended` are told in it |

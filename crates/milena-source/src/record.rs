@@ -37,7 +37,9 @@ impl Shared {
         &self.range
     }
 
+    /// Whether the next record of it may be taken, which is a sign of life of who asks.
     pub(crate) fn may_deliver(&self) -> bool {
+        self.acks.lease.touch();
         self.acks.lease.stamp().may_deliver()
     }
 }

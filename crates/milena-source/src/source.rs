@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use client::consumer::{Consumer, Control, Events, PartitionStatus};
+use client::consumer::{Consumer, Control, Events, MembershipOperation, PartitionStatus, Rebalances};
 use client::{Client, Result, Start, TopicPartition};
 
 use crate::ack::AckCounters;
@@ -122,6 +122,11 @@ impl Source {
         }
     }
 
+    /// How often the group rebalanced, and how long each step took.
+    pub fn rebalances(&self) -> Rebalances {
+        self.0.control.rebalances()
+    }
+
     /// The client underneath, for other calls to the same cluster.
     pub fn client(&self) -> &Client {
         &self.0.client
@@ -161,7 +166,7 @@ impl Source {
     }
 
     /// Ends the source cleanly: hands out nothing more, waits until everything that was handed out is acknowledged or
-    /// `deadline` has passed, commits, and leaves the group. The streams end.
+    /// `deadline` has passed, commits, and leaves the group; a static member stays in it, to come back. The streams end.
     ///
     /// # Errors
     /// Something that was handed out was not acknowledged and committed in time: the error names a partition. What comes
@@ -171,20 +176,39 @@ impl Source {
     /// # Cancel safety
     /// Dropped, the drain goes on.
     pub async fn drain(&self, deadline: Duration) -> Result<()> {
-        let mut events = self.events();
+        let events = self.events();
         self.0.control.close(deadline).await;
-        let mut failure = None;
-        while let Some(event) = events.try_next() {
-            match event {
-                client::Event::Revoked { drained: Err(undrained), .. } if failure.is_none() => {
-                    failure = Some(undrained.to_error());
-                }
-                client::Event::CommitFailed { error, .. } => failure = Some(error.doing("draining")),
-                _ => {}
-            }
-        }
-        failure.map_or(Ok(()), Err)
+        drained(events)
     }
+
+    /// [`drain`](Self::drain), with a word on what it means for the group (KIP-1092): a static member may leave for good, and a
+    /// dynamic one may stay until its session ends.
+    ///
+    /// # Errors
+    /// As [`drain`](Self::drain).
+    ///
+    /// # Cancel safety
+    /// Dropped, the drain goes on.
+    pub async fn drain_as(&self, deadline: Duration, operation: MembershipOperation) -> Result<()> {
+        let events = self.events();
+        self.0.control.close_as(deadline, operation).await;
+        drained(events)
+    }
+}
+
+/// Whether all was acknowledged and committed.
+fn drained(mut events: Events) -> Result<()> {
+    let mut failure = None;
+    while let Some(event) = events.try_next() {
+        match event {
+            client::Event::Revoked { drained: Err(undrained), .. } if failure.is_none() => {
+                failure = Some(undrained.to_error());
+            }
+            client::Event::CommitFailed { error, .. } => failure = Some(error.doing("draining")),
+            _ => {}
+        }
+    }
+    failure.map_or(Ok(()), Err)
 }
 
 impl fmt::Debug for Source {

@@ -23,6 +23,7 @@ pub struct GroupConfig {
     commit_interval: Option<Duration>,
     drain_timeout: Duration,
     leave_on_close: bool,
+    leave_when_stalled: bool,
 }
 
 impl GroupConfig {
@@ -90,6 +91,11 @@ impl GroupConfig {
     pub fn leave_on_close(&self) -> bool {
         self.leave_on_close
     }
+
+    /// See [`GroupConfigBuilder::leave_when_stalled`].
+    pub fn leave_when_stalled(&self) -> bool {
+        self.leave_when_stalled
+    }
 }
 
 /// Collects settings for a [`GroupConfig`].
@@ -109,6 +115,7 @@ pub struct GroupConfigBuilder {
     commit_interval: Duration,
     drain_timeout: Option<Duration>,
     leave_on_close: Option<bool>,
+    leave_when_stalled: bool,
 }
 
 impl GroupConfigBuilder {
@@ -127,6 +134,7 @@ impl GroupConfigBuilder {
             commit_interval: defaults::COMMIT_INTERVAL,
             drain_timeout: None,
             leave_on_close: None,
+            leave_when_stalled: false,
         }
     }
 
@@ -198,7 +206,8 @@ impl GroupConfigBuilder {
     /// How long the coordinator waits for members to come to a rebalance (`max.poll.interval.ms`).
     ///
     /// Default 5 min, at least 1 ms. It bounds how long revoked partitions may drain. There is no poll to be late for:
-    /// heartbeats do not depend on the program.
+    /// heartbeats do not depend on the program, and a slow one only holds up its own partitions. One that stands still for
+    /// as long is said to do so ([`leave_when_stalled`](Self::leave_when_stalled)).
     pub fn rebalance_timeout(mut self, timeout: Duration) -> Self {
         self.rebalance_timeout = timeout;
         self
@@ -235,6 +244,18 @@ impl GroupConfigBuilder {
     /// Default: a dynamic member leaves; a static member stays until its session times out, because it means to come back.
     pub fn leave_on_close(mut self, leave: bool) -> Self {
         self.leave_on_close = Some(leave);
+        self
+    }
+
+    /// Whether a member whose stream stands still for a whole [`rebalance_timeout`](Self::rebalance_timeout) leaves, so that
+    /// others take over, and joins again when it goes on (`milena.leave.when.stalled`).
+    ///
+    /// Default no: it is said ([`Event::Stalled`](crate::Event::Stalled)), and that is all. To stand still is to take
+    /// nothing from the stream and to acknowledge nothing, with partitions assigned; to be slow is not, and neither is to
+    /// wait for records. It is noticed at most a quarter of the time late. What was acknowledged is committed before it
+    /// leaves. A static member leaves its place free only when its session ends.
+    pub fn leave_when_stalled(mut self, leave: bool) -> Self {
+        self.leave_when_stalled = leave;
         self
     }
 
@@ -296,6 +317,7 @@ impl GroupConfigBuilder {
                 .transpose()?,
             drain_timeout: drain_timeout(self.drain_timeout, rebalance_timeout, heartbeat_interval)?,
             leave_on_close: self.leave_on_close.unwrap_or(self.group_instance_id.is_none()),
+            leave_when_stalled: self.leave_when_stalled,
             group_instance_id: self.group_instance_id,
         })
     }
@@ -314,6 +336,9 @@ impl GroupConfigBuilder {
             "milena.drain.timeout.ms" => self.drain_timeout = Some(DRAIN.parse(raw)?),
             FALLBACK => self.protocol_fallback = boolean(FALLBACK, raw)?,
             "milena.leave.on.close" => self.leave_on_close = Some(boolean("milena.leave.on.close", raw)?),
+            "milena.leave.when.stalled" => {
+                self.leave_when_stalled = boolean("milena.leave.when.stalled", raw)?;
+            }
             "partition.assignment.strategy" => self.assignors = Assignor::parse_list(raw)?,
             "session.timeout.ms" => self.session_timeout = SESSION.parse(raw)?,
             _ => return Ok(false),

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use proto::assignments::FenceReason;
 use proto::group::{
-    GroupCall, GroupEvent, GroupRequest, GroupResponse, LostReason, Membership, PartitionRacks, Target,
+    GroupCall, GroupEvent, GroupRequest, GroupResponse, LostReason, Membership, MembershipOperation,
+    PartitionRacks, Target,
 };
 use proto::offsets::{CommitEvent, Committer, WireEpochPolicy};
 use proto::types::{CallFailed, Generation, IsolationLevel, RequestId, TopicName, TopicPartition};
@@ -26,7 +27,9 @@ use crate::consumer::epochs::{self, Unnamed};
 use crate::consumer::event::EventSender;
 use crate::consumer::outage::Subject;
 use crate::consumer::positions;
+use crate::consumer::rebalances::Steps;
 use crate::consumer::spans::Spans;
+use crate::consumer::stall::{Change, Watch};
 use crate::consumer::store::{self, PartitionToLoad};
 use crate::consumer::subscribed::Subscribed;
 use crate::consumer::{Event, OffsetStore, Undrained};
@@ -44,8 +47,8 @@ pub(super) enum Command {
     /// Commit this, whatever the gate says: a test wants to know what the coordinator says.
     #[cfg(feature = "__open-gate")]
     CommitBehindTheGate { lease: crate::lease::Lease, offset: i64, done: oneshot::Sender<Result<()>> },
-    /// Stop delivery, wait for acknowledgements, commit, leave.
-    Close { drain: Duration, done: oneshot::Sender<()> },
+    /// Stop delivery, wait for acknowledgements, commit, and leave or not.
+    Close { drain: Duration, operation: Option<MembershipOperation>, done: oneshot::Sender<()> },
 }
 
 /// What the task is made of.
@@ -61,6 +64,11 @@ pub(super) struct Parts {
     /// Where partitions without a committed offset begin.
     pub(super) otherwise: Reset,
     pub(super) drain_timeout: Duration,
+    /// What closing means for the group, if nothing else is asked for.
+    pub(super) at_close: MembershipOperation,
+    /// Whether the reader of a group's member still reads.
+    pub(super) watch: Option<Watch>,
+    pub(super) steps: Steps,
     pub(super) isolation: IsolationLevel,
     pub(super) events: EventSender,
     pub(super) progress: Arc<Notify>,
@@ -235,6 +243,7 @@ impl Drive {
         if let Some(membership) = &mut self.parts.membership {
             membership.handle_timeout(now);
         }
+        self.watch_reader(now);
         self.collect(now);
         self.drain_step(now);
         loop {
@@ -283,6 +292,9 @@ impl Drive {
         }
         if let Some(drain) = &self.drain {
             wake.push(Some(drain.wake()));
+        }
+        if self.closing.is_none() {
+            wake.push(self.parts.watch.as_ref().map(Watch::look_at));
         }
         wake.into_iter().flatten().min()
     }
@@ -377,12 +389,14 @@ impl Drive {
                 }
                 self.commit_waiters.push(done);
             }
-            Some(Command::Close { drain, done }) => self.close(now, drain, Some(done)),
+            Some(Command::Close { drain, operation, done }) => {
+                self.close(now, drain, operation, Some(done));
+            }
             // All handles are gone: nobody can acknowledge anything that was not handed out.
             None => {
                 self.forsaken = true;
                 if self.closing.is_none() {
-                    self.close(now, Duration::ZERO, None);
+                    self.close(now, Duration::ZERO, None, None);
                 }
             }
         }
@@ -490,12 +504,15 @@ impl Drive {
                     (partition.clone(), Start::Committed { otherwise })
                 };
                 self.parts.fetcher.assign_with(now, added.iter().map(start), generation);
-                self.spans.assigned(added.len(), assignment.len());
+                if let Some(took) = self.spans.assigned(added.len(), assignment.len()) {
+                    self.parts.steps.rebalanced(took);
+                }
                 events.send(Event::Assigned { added, assignment });
             }
             GroupEvent::Revoke { partitions, deadline } => self.begin_drain(now, partitions, deadline),
             GroupEvent::Lost { partitions, reason } => {
                 self.end(&partitions, FenceReason::Lost);
+                self.parts.steps.lost();
                 if let Some(drain) = &mut self.drain {
                     drain.partitions.retain(|partition| !partitions.contains(partition));
                     if drain.partitions.is_empty() {
@@ -571,6 +588,7 @@ impl Drive {
     fn send_group_call(&mut self, call: GroupCall) {
         let client = self.parts.client.clone();
         let span = self.spans.call(&call.request);
+        let steps = self.parts.steps.clone();
         let outcome = async move {
             let id = call.id;
             let start = clock::now();
@@ -580,6 +598,9 @@ impl Drive {
                 Err(error) => (Err(as_call_failed(&error)), Some(error)),
             };
             let took = clock::now() - start;
+            if let Ok(answer) = &answer {
+                steps.answered(answer, took);
+            }
             match &error {
                 None => tracing::debug!(target: "milena::group", ?took, "answered"),
                 Some(error) => tracing::debug!(target: "milena::group", ?took, %error, "failed"),
@@ -602,11 +623,34 @@ impl Drive {
         }
     }
 
+    /// A reader that stands still is said to do so, and leaves if that is wanted.
+    fn watch_reader(&mut self, now: Instant) {
+        let (Some(watch), None) = (&mut self.parts.watch, &self.closing) else { return };
+        let leaving = watch.leaves();
+        let Some(change) = watch.look(now, &self.parts.fetcher) else { return };
+        let membership = self.parts.membership.as_mut().filter(|_| leaving);
+        match change {
+            Change::Stalled(lasting) => {
+                self.parts.events.send(Event::Stalled { lasting, leaving });
+                if let Some(membership) = membership {
+                    membership.handle_stalled(now);
+                }
+            }
+            Change::Unstalled(lasting) => {
+                self.parts.events.send(Event::Unstalled { lasting });
+                if let Some(membership) = membership {
+                    membership.handle_unstalled(now);
+                }
+            }
+        }
+    }
+
     // --- Giving partitions up ------------------------------------------------------------------------------------
 
     fn begin_drain(&mut self, now: Instant, partitions: BTreeSet<TopicPartition>, deadline: Instant) {
         let wanted = match &self.closing {
             Some(closing) => closing.deadline,
+            None if self.parts.watch.as_ref().is_some_and(Watch::has_given_up) => now,
             None => now + self.parts.drain_timeout,
         };
         let deadline = deadline.min(wanted).max(now);
@@ -646,7 +690,7 @@ impl Drive {
             return;
         }
         let uncommitted = uncommitted.cloned();
-        let Some(Drain { partitions, step, .. }) = self.drain.take() else { return };
+        let Some(Drain { partitions, since: begun, step, .. }) = self.drain.take() else { return };
         let DrainStep::Committing { since, unacknowledged } = step else { return };
         let uncommitted = uncommitted.map(|partition| (partition, now - since));
         let drained = match (&unacknowledged, &uncommitted) {
@@ -654,6 +698,7 @@ impl Drive {
             _ => Err(Undrained { unacknowledged, uncommitted }),
         };
         self.end(&partitions, FenceReason::Revoked);
+        self.parts.steps.revoked(partitions.len(), now - begun);
         self.parts.events.send(Event::Revoked { partitions, drained });
         match &mut self.parts.membership {
             Some(membership) => membership.handle_revoked(now),
@@ -669,7 +714,13 @@ impl Drive {
         }
     }
 
-    fn close(&mut self, now: Instant, drain: Duration, done: Option<oneshot::Sender<()>>) {
+    fn close(
+        &mut self,
+        now: Instant,
+        drain: Duration,
+        operation: Option<MembershipOperation>,
+        done: Option<oneshot::Sender<()>>,
+    ) {
         let deadline = now + drain;
         if let Some(closing) = &mut self.closing {
             closing.deadline = closing.deadline.min(deadline);
@@ -680,7 +731,7 @@ impl Drive {
             drain.deadline = drain.deadline.min(deadline);
         }
         match &mut self.parts.membership {
-            Some(membership) => membership.leave(now),
+            Some(membership) => membership.leave(now, operation.unwrap_or(self.parts.at_close)),
             None => {
                 let partitions = self.parts.fetcher.assignment();
                 self.begin_drain(now, partitions, deadline);

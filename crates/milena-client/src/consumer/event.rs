@@ -133,6 +133,19 @@ pub enum Event {
         /// Why.
         error: Error,
     },
+    /// Nothing was taken from the stream and nothing acknowledged for a whole `max.poll.interval.ms`, though partitions are
+    /// assigned: the sink stands still.
+    Stalled {
+        /// For how long.
+        lasting: Duration,
+        /// Whether the member leaves its group until the sink goes on (`milena.leave.when.stalled`).
+        leaving: bool,
+    },
+    /// The sink goes on.
+    Unstalled {
+        /// How long it stood still.
+        lasting: Duration,
+    },
     /// Something failed and is tried again.
     Trouble {
         /// What.
@@ -204,6 +217,11 @@ impl fmt::Display for Event {
                 Ok(())
             }
             Self::Stuck { partition, error } => write!(f, "{partition} is stuck: {error}"),
+            Self::Stalled { lasting, leaving } => {
+                write!(f, "nothing was taken or acknowledged for {lasting:.1?}")?;
+                f.write_str(if *leaving { ", leaving the group until something is" } else { "" })
+            }
+            Self::Unstalled { lasting } => write!(f, "records are taken again, after {lasting:.1?}"),
             Self::Trouble { error } => write!(f, "trying again: {error}"),
             Self::Left => write!(f, "left the group"),
             Self::Failed { error } => write!(f, "ended: {error}"),
@@ -283,7 +301,7 @@ impl EventSender {
             Event::Failed { .. } | Event::Stuck { .. } | Event::CommitFailed { .. } => {
                 tracing::error!(target: "milena::consumer", "{event}");
             }
-            Event::Lost { .. } | Event::Fenced { .. } => {
+            Event::Lost { .. } | Event::Fenced { .. } | Event::Stalled { .. } => {
                 tracing::warn!(target: "milena::consumer", "{event}");
             }
             Event::Committed { .. } | Event::Superseded { .. } => {

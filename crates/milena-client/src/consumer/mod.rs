@@ -10,7 +10,9 @@ pub(crate) mod event;
 pub(crate) mod outage;
 mod pattern;
 mod positions;
+pub(crate) mod rebalances;
 mod spans;
+mod stall;
 mod store;
 mod subscribed;
 mod subscription;
@@ -19,6 +21,8 @@ pub use crate::fetch::{BatchRecords, FetchedBatch, LogEnds};
 pub use crate::lease::Lease;
 pub use event::{Event, Events, Undrained};
 pub use pattern::TopicPattern;
+pub use proto::group::MembershipOperation;
+pub use rebalances::{Rebalances, StepTimes};
 pub use store::{Loaded, OffsetStore, OffsetToStore, PartitionToLoad, StoreError, StoredOffset, Storing};
 pub use subscription::Subscription;
 
@@ -39,6 +43,8 @@ use crate::clock;
 use crate::config::{Assignor, FetchConfig, GroupConfig, GroupProtocol};
 use crate::consumer::drive::{Command, Drive, Parts};
 use crate::consumer::event::EventSender;
+use crate::consumer::rebalances::Steps;
+use crate::consumer::stall::Watch;
 use crate::consumer::subscribed::Subscribed;
 use crate::error::{Error, Result};
 use crate::fetch::reader::{Read, Reader};
@@ -61,6 +67,7 @@ pub struct Control {
     commands: mpsc::Sender<Command>,
     fetcher: Fetcher,
     events: EventSender,
+    steps: Steps,
 }
 
 /// How one partition stands.
@@ -202,6 +209,9 @@ impl Consumer {
             settings.standalone = membership.is_none();
             Committer::new(settings, client.seed())
         });
+        let watch = group.filter(|_| membership.is_some());
+        let watch = watch.map(|group| Watch::new(now, group.rebalance_timeout(), group.leave_when_stalled()));
+        let steps = Steps::default();
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let parts = Parts {
             client: client.clone(),
@@ -213,6 +223,12 @@ impl Consumer {
             committer,
             otherwise,
             drain_timeout: group.map_or(Duration::ZERO, GroupConfig::drain_timeout),
+            at_close: match group.is_none_or(GroupConfig::leave_on_close) {
+                true => MembershipOperation::LeaveGroup,
+                false => MembershipOperation::RemainInGroup,
+            },
+            watch,
+            steps: steps.clone(),
             isolation: fetch.isolation().into(),
             events: events.clone(),
             progress,
@@ -220,7 +236,7 @@ impl Consumer {
         };
         tokio::spawn(Drive::new(parts).run());
         let reader = Reader::new(fetcher.queue(), budget);
-        Ok(Self { reader, control: Control { commands, fetcher, events } })
+        Ok(Self { reader, control: Control { commands, fetcher, events, steps } })
     }
 
     /// The next batch; `None` once the consumer is closed.
@@ -286,6 +302,11 @@ impl Control {
         self.fetcher.counters()
     }
 
+    /// How often the group rebalanced, and how long each step took.
+    pub fn rebalances(&self) -> Rebalances {
+        self.steps.read()
+    }
+
     /// The byte budget.
     pub fn budget(&self) -> &Budget {
         self.fetcher.budget()
@@ -347,13 +368,26 @@ impl Control {
     }
 
     /// Stops delivery, waits until all that was delivered is acknowledged or `drain` has passed, commits, and leaves the
-    /// group. Returns when that is done; a second call waits for nothing.
+    /// group, unless it is to stay ([`leave_on_close`](crate::config::GroupConfigBuilder::leave_on_close)). Returns when
+    /// that is done; a second call waits for nothing.
     ///
     /// # Cancel safety
     /// Dropped, the closing goes on.
     pub async fn close(&self, drain: Duration) {
+        self.close_with(drain, None).await;
+    }
+
+    /// [`close`](Self::close), with a word on what it means for the group (KIP-1092), whatever the configuration says.
+    ///
+    /// # Cancel safety
+    /// Dropped, the closing goes on.
+    pub async fn close_as(&self, drain: Duration, operation: MembershipOperation) {
+        self.close_with(drain, Some(operation)).await;
+    }
+
+    async fn close_with(&self, drain: Duration, operation: Option<MembershipOperation>) {
         let (done, answer) = oneshot::channel();
-        if self.command(Command::Close { drain, done }).await.is_ok() {
+        if self.command(Command::Close { drain, operation, done }).await.is_ok() {
             let _ = answer.await;
         }
     }

@@ -1,6 +1,6 @@
 //! The spans of a consumer, as the crate's page lists them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use proto::group::GroupRequest;
 use proto::types::{Generation, MemberSnapshot};
@@ -62,12 +62,12 @@ impl Spans {
         self.consumer = consumer(&self.client, self.group.as_deref(), member);
     }
 
-    /// The rebalance is over, with this many partitions.
-    pub(super) fn assigned(&mut self, added: usize, assigned: usize) {
-        if let Some((span, since)) = self.rebalance.take() {
-            let took = clock::now() - since;
-            tracing::info!(target: "milena::group", parent: &span, ?took, added, assigned, "rebalanced");
-        }
+    /// The rebalance is over, with this many partitions. Says how long it took, if there was one.
+    pub(super) fn assigned(&mut self, added: usize, assigned: usize) -> Option<Duration> {
+        let (span, since) = self.rebalance.take()?;
+        let took = clock::now() - since;
+        tracing::info!(target: "milena::group", parent: &span, ?took, added, assigned, "rebalanced");
+        Some(took)
     }
 
     /// For a call of the group's protocol.

@@ -223,6 +223,34 @@ impl Fetcher {
         self.0.table().partitions().cloned().collect()
     }
 
+    /// Whether any partition is ours.
+    pub(crate) fn is_assigned(&self) -> bool {
+        self.0.table().leases().next().is_some()
+    }
+
+    /// Whether any record was taken or acknowledged since `outstanding` was written: what was unacknowledged then, by
+    /// partition, where it was anything. It is written anew. Partitions that come or go are no such thing.
+    pub(crate) fn has_moved(
+        &self,
+        outstanding: &mut BTreeMap<(TopicPartition, AssignmentEpoch), u64>,
+    ) -> bool {
+        let before = std::mem::take(outstanding);
+        let mut moved = false;
+        for lease in self.0.table().leases() {
+            moved |= lease.take_touch();
+            let offsets = lease.tracker().map_or(0, |tracker| tracker.outstanding().offsets);
+            if offsets == 0 && before.is_empty() {
+                continue;
+            }
+            let key = (lease.partition().clone(), lease.epoch());
+            moved |= before.get(&key).copied().unwrap_or(0) != offsets;
+            if offsets > 0 {
+                outstanding.insert(key, offsets);
+            }
+        }
+        moved
+    }
+
     /// What may be committed beyond what is, and whether that is all that can come of what was delivered so far.
     pub(crate) fn committables(&self) -> (Vec<(Stamp, Committable)>, bool) {
         self.0.table().committables()
@@ -381,6 +409,11 @@ impl Fetcher {
 
     pub(crate) fn deliver_until(&self, deadline: Option<Instant>) {
         self.0.queue.deliver_until(deadline);
+    }
+
+    /// Whether whoever reads waits for something to read.
+    pub(crate) fn is_reader_waiting(&self) -> bool {
+        self.0.queue.is_waited_for()
     }
 
     pub(crate) fn wake_reader(&self) {

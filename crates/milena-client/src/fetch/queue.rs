@@ -96,6 +96,11 @@ impl Queue {
         state.chunks.is_empty() && state.reader.is_some()
     }
 
+    /// Whether its reader waits, be it for what is paused or not to be handed out now.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.lock().reader.is_some()
+    }
+
     /// Gives back the rest of a chunk that was begun: it is the next of its partition.
     pub(crate) fn push_front(&self, chunk: Chunk) {
         chunk.lease.buffered(chunk.bytes);

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use super::classic::Classic;
 use super::consumer::Consumer;
-use super::{GroupCall, GroupEvent, GroupProtocol, GroupResponse, GroupSettings, PartitionRacks};
+use super::{
+    GroupCall, GroupEvent, GroupProtocol, GroupResponse, GroupSettings, MembershipOperation, PartitionRacks,
+};
 use crate::types::{CallFailed, Generation, MemberSnapshot, RequestId, TopicId, TopicName, TopicPartition};
 use crate::wire::{Coordinator, ErrorCode};
 
@@ -181,12 +183,29 @@ impl Membership {
         }
     }
 
-    /// Leaves: revokes what is assigned, tells the coordinator once (a static member does not, KIP-345), and says
+    /// Ends: revokes what is assigned, tells the coordinator once if the operation says so, and says
     /// [`GroupEvent::Left`], after a few requests at most and also when the coordinator is dead.
-    pub fn leave(&mut self, now: Instant) {
+    pub fn leave(&mut self, now: Instant, operation: MembershipOperation) {
         match &mut self.protocol {
-            Protocol::Classic(classic) => classic.leave(now),
-            Protocol::Consumer(consumer) => consumer.leave(now),
+            Protocol::Classic(classic) => classic.leave(now, operation),
+            Protocol::Consumer(consumer) => consumer.leave(now, operation),
+        }
+    }
+
+    /// The application takes nothing and acknowledges nothing any more (`max.poll.interval.ms`): revokes what is assigned and
+    /// leaves, as it would on close, until [`handle_unstalled`](Self::handle_unstalled).
+    pub fn handle_stalled(&mut self, now: Instant) {
+        match &mut self.protocol {
+            Protocol::Classic(classic) => classic.handle_stalled(now),
+            Protocol::Consumer(consumer) => consumer.handle_stalled(now),
+        }
+    }
+
+    /// The application goes on: joins again. Does nothing for a member that was not stalled.
+    pub fn handle_unstalled(&mut self, now: Instant) {
+        match &mut self.protocol {
+            Protocol::Classic(classic) => classic.handle_unstalled(now),
+            Protocol::Consumer(consumer) => consumer.handle_unstalled(now),
         }
     }
 

@@ -11,6 +11,7 @@
 mod assignor;
 mod call;
 mod classic;
+mod close;
 mod consumer;
 pub mod consumer_protocol;
 mod coordinator;
@@ -21,6 +22,7 @@ mod settings;
 
 pub use assignor::{AssignorKind, GroupAssignment, Member, PartitionRacks};
 pub use call::{GroupApi, GroupCall, GroupRequest, GroupResponse, Target};
+pub use close::MembershipOperation;
 pub use event::{GroupError, GroupEvent, JoinReason, LostReason};
 pub use membership::Membership;
 pub use settings::{GroupProtocol, GroupSettings};

@@ -22,8 +22,9 @@ pub enum GroupProtocol {
 pub struct GroupSettings {
     /// The group.
     pub group_id: String,
-    /// `group.instance.id`: makes the member static (KIP-345). It then never sends LeaveGroup, and whoever joins with the
-    /// same id takes its place and its partitions.
+    /// `group.instance.id`: makes the member static (KIP-345): whoever joins with the same id takes its place and its
+    /// partitions, and to close is not to leave unless that is wanted
+    /// ([`MembershipOperation`](super::MembershipOperation)).
     pub group_instance_id: Option<String>,
     /// The protocol that the member speaks. Default classic.
     pub protocol: GroupProtocol,

@@ -213,6 +213,7 @@ const OURS: &[Known] = &[
     used("milena.drain.timeout.ms", CONSUMER),
     used("milena.group.protocol.fallback", CONSUMER),
     used("milena.leave.on.close", CONSUMER),
+    used("milena.leave.when.stalled", CONSUMER),
     used("milena.max.decompressed.batch.bytes", CONSUMER),
     used("milena.max.frame.bytes", ALL),
     used("milena.new.partitions", CONSUMER),

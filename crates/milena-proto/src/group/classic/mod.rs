@@ -13,7 +13,10 @@ use std::time::{Duration, Instant};
 use self::state::{Departure, Identity, Joining, Leaving, Revoking, State, Syncing, Then};
 use super::coordinator::Search;
 use super::heartbeat::Heartbeat;
-use super::{AssignorKind, GroupError, GroupEvent, GroupSettings, JoinReason, LostReason, PartitionRacks};
+use super::{
+    AssignorKind, GroupError, GroupEvent, GroupSettings, JoinReason, LostReason, MembershipOperation,
+    PartitionRacks,
+};
 use crate::backoff::Backoff;
 use crate::types::{Generation, MemberSnapshot, RequestId, TopicName, TopicPartition};
 use crate::wire::{Coordinator, ErrorCode};
@@ -48,6 +51,8 @@ pub(super) struct Classic {
     immediate_tries: u32,
     /// A JoinGroup that was sent without a member id and given up since: the id in its answer is still ours.
     abandoned_join: Option<RequestId>,
+    /// The application stands still, and the member stays away as long.
+    stalled: bool,
     state: State,
 }
 
@@ -71,6 +76,7 @@ impl Classic {
             last_assigned: BTreeMap::new(),
             immediate_tries: IMMEDIATE_TRIES,
             abandoned_join: None,
+            stalled: false,
             state: State::Idle,
         }
     }
@@ -97,6 +103,7 @@ impl Classic {
             return self.depart(now, Departure::Unsubscribed);
         }
         match &self.state {
+            State::Idle if self.stalled => {}
             State::Idle => self.rejoin(now, None, JoinReason::First),
             State::Stable(_) => self.rejoin(now, None, JoinReason::SubscriptionChanged),
             // Not sent yet: partitions of topics that were dropped must go first.
@@ -161,8 +168,27 @@ impl Classic {
         self.lose_coordinator(now);
     }
 
-    pub(super) fn leave(&mut self, now: Instant) {
-        self.depart(now, Departure::Closed);
+    pub(super) fn leave(&mut self, now: Instant, operation: MembershipOperation) {
+        self.depart(now, Departure::Closed(operation));
+    }
+
+    pub(super) fn handle_stalled(&mut self, now: Instant) {
+        let is_leaving = match &self.state {
+            State::Revoking(Revoking { then: Then::Leave(_), .. }) => true,
+            State::Idle | State::Leaving(_) | State::Left | State::Failed => true,
+            State::Joining(_) | State::Syncing(_) | State::Stable(_) | State::Revoking(_) => false,
+        };
+        self.stalled = true;
+        if !is_leaving {
+            self.depart(now, Departure::Stalled);
+        }
+    }
+
+    pub(super) fn handle_unstalled(&mut self, now: Instant) {
+        let stalled = std::mem::take(&mut self.stalled);
+        if stalled && matches!(self.state, State::Idle) && !self.subscription.is_empty() {
+            self.rejoin(now, None, JoinReason::First);
+        }
     }
 
     pub(super) fn snapshot(&self) -> Option<MemberSnapshot> {
@@ -355,8 +381,10 @@ impl Classic {
     }
 
     fn start_leaving(&mut self, now: Instant, departure: Departure) {
-        // KIP-345: a static member only stops. Its place is kept until its session ends, or it comes back.
-        let says_so = self.settings.group_instance_id.is_none() && !self.identity.member_id.is_empty();
+        // KIP-345: a static member only stops, if nothing else is wanted. Its place is kept until its session ends, or it
+        // comes back.
+        let told = departure.operation().is_told(self.settings.group_instance_id.is_some());
+        let says_so = told && !self.identity.member_id.is_empty();
         let give_up_at = later(now, self.settings.request_timeout);
         self.state = State::Leaving(Leaving { asked: None, give_up_at, departure });
         if !says_so {
@@ -370,13 +398,13 @@ impl Classic {
         self.identity = Identity::default();
         self.heartbeat.reset();
         match departure {
-            Departure::Closed => {
+            Departure::Closed(_) => {
                 self.state = State::Left;
                 self.events.push_back(GroupEvent::Left);
             }
-            Departure::Unsubscribed => {
+            Departure::Unsubscribed | Departure::Stalled => {
                 self.state = State::Idle;
-                if !self.subscription.is_empty() {
+                if !self.subscription.is_empty() && !self.stalled {
                     self.rejoin(now, None, JoinReason::First);
                 }
             }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::group::{AssignorKind, JoinReason, Member};
+use crate::group::{AssignorKind, JoinReason, Member, MembershipOperation};
 use crate::types::{Generation, RequestId, TopicName, TopicPartition};
 
 /// Who the coordinator takes us for.
@@ -110,8 +110,10 @@ pub(super) struct Leaving {
 pub(super) enum Departure {
     /// It may subscribe again.
     Unsubscribed,
+    /// The application stands still; it may go on.
+    Stalled,
     /// The end.
-    Closed,
+    Closed(MembershipOperation),
 }
 
 impl Departure {
@@ -119,7 +121,17 @@ impl Departure {
     pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Unsubscribed => "the consumer unsubscribed from all topics",
-            Self::Closed => "the consumer is being closed",
+            // It is not a poll here, but those are the words that people search logs for.
+            Self::Stalled => "consumer poll timeout has expired.",
+            Self::Closed(_) => "the consumer is being closed",
+        }
+    }
+
+    /// Whoever does not close leaves as it would by default.
+    pub(super) fn operation(self) -> MembershipOperation {
+        match self {
+            Self::Closed(operation) => operation,
+            Self::Unsubscribed | Self::Stalled => MembershipOperation::Default,
         }
     }
 }

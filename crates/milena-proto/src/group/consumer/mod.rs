@@ -17,7 +17,9 @@ use self::state::{Departure, Joining, Leaving, Owned, Revoking, State, Target, T
 use super::classic::Classic;
 use super::coordinator::Search;
 use super::heartbeat::Heartbeat;
-use super::{GroupError, GroupEvent, GroupSettings, JoinReason, LostReason, PartitionRacks};
+use super::{
+    GroupError, GroupEvent, GroupSettings, JoinReason, LostReason, MembershipOperation, PartitionRacks,
+};
 use crate::backoff::Backoff;
 use crate::types::{Generation, MemberSnapshot, RequestId, TopicId, TopicName, TopicPartition};
 use crate::wire::{Coordinator, ErrorCode};
@@ -76,6 +78,8 @@ pub(super) struct Consumer {
     /// Since when another member is in the way (UNRELEASED_INSTANCE_ID).
     unreleased_since: Option<Instant>,
     fall_back: Option<FallBack>,
+    /// The application stands still, and the member stays away as long.
+    stalled: bool,
     /// What a classic member would need to know.
     counts: BTreeMap<TopicName, i32>,
     racks: PartitionRacks,
@@ -112,6 +116,7 @@ impl Consumer {
             immediate_tries: IMMEDIATE_TRIES,
             unreleased_since: None,
             fall_back: None,
+            stalled: false,
             counts: BTreeMap::new(),
             racks: PartitionRacks::new(),
             state: State::Idle,
@@ -156,6 +161,7 @@ impl Consumer {
             return self.depart(now, Departure::Unsubscribed);
         }
         match &self.state {
+            State::Idle if self.stalled => {}
             State::Idle => self.rejoin(None, JoinReason::First),
             // The coordinator takes away what is no longer subscribed to.
             State::Joined | State::Revoking(_) => self.tell_news(now),
@@ -223,8 +229,27 @@ impl Consumer {
         self.lose_coordinator(now);
     }
 
-    pub(super) fn leave(&mut self, now: Instant) {
-        self.depart(now, Departure::Closed);
+    pub(super) fn leave(&mut self, now: Instant, operation: MembershipOperation) {
+        self.depart(now, Departure::Closed(operation));
+    }
+
+    pub(super) fn handle_stalled(&mut self, now: Instant) {
+        let is_leaving = match &self.state {
+            State::Revoking(revoking) => matches!(revoking.then, Then::Leave(_)),
+            State::Idle | State::Leaving(_) | State::Left | State::Failed => true,
+            State::Joining(_) | State::Joined => false,
+        };
+        self.stalled = true;
+        if !is_leaving {
+            self.depart(now, Departure::Stalled);
+        }
+    }
+
+    pub(super) fn handle_unstalled(&mut self, now: Instant) {
+        let stalled = std::mem::take(&mut self.stalled);
+        if stalled && matches!(self.state, State::Idle) {
+            self.resubscribe(now);
+        }
     }
 
     /// Commits may be sent in all of a membership: this protocol has no time between two generations.
@@ -375,7 +400,10 @@ impl Consumer {
     fn start_leaving(&mut self, now: Instant, departure: Departure) {
         let give_up_at = later(now, self.settings.request_timeout);
         self.state = State::Leaving(Leaving { asked: None, give_up_at, departure });
-        if !self.known {
+        // KIP-1092: a dynamic member that is to remain says nothing; a static one says that it will be back.
+        let remains = departure == Departure::Closed(MembershipOperation::RemainInGroup)
+            && self.settings.group_instance_id.is_none();
+        if remains || !self.known {
             self.departed();
         }
     }
@@ -387,13 +415,13 @@ impl Consumer {
         self.known = false;
         self.drop_membership(LostReason::UnknownMember);
         match departure {
-            Departure::Closed => {
+            Departure::Closed(_) => {
                 self.state = State::Left;
                 self.events.push_back(GroupEvent::Left);
             }
-            Departure::Unsubscribed => {
+            Departure::Unsubscribed | Departure::Stalled => {
                 self.state = State::Idle;
-                if !self.subscription.is_empty() || self.pattern.is_some() {
+                if !self.stalled && (!self.subscription.is_empty() || self.pattern.is_some()) {
                     self.rejoin(None, JoinReason::First);
                 }
             }

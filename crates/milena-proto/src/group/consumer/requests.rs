@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::state::{Departure, Joining, State, Told};
 use super::{Consumer, later};
 use crate::group::heartbeat::Beat;
-use crate::group::{GroupCall, GroupEvent, GroupRequest, JoinReason, Target};
+use crate::group::{GroupCall, GroupEvent, GroupRequest, JoinReason, MembershipOperation, Target};
 use crate::types::Generation;
 use crate::wire::{ConsumerGroupHeartbeatRequest, Coordinator, FindCoordinatorRequest};
 
@@ -138,14 +138,18 @@ impl Consumer {
 
     fn say_leave(&mut self, coordinator: Coordinator) -> GroupCall {
         let id = self.next_id();
-        let mut closing = true;
+        let mut departure = Departure::Closed(MembershipOperation::Default);
         if let State::Leaving(leaving) = &mut self.state {
             leaving.asked = Some(id);
-            closing = leaving.departure == Departure::Closed;
+            departure = leaving.departure;
         }
-        // KIP-848: a static member that stops means to come back. One that only unsubscribes does not.
-        let is_static = self.settings.group_instance_id.is_some();
-        let epoch = if is_static && closing { LEAVE_STATIC } else { LEAVE };
+        // KIP-848: a static member that stops means to come back. One that only unsubscribes does not, nor one that is told
+        // to leave (KIP-1092).
+        let comes_back = match departure {
+            Departure::Unsubscribed | Departure::Closed(MembershipOperation::LeaveGroup) => false,
+            Departure::Closed(_) | Departure::Stalled => self.settings.group_instance_id.is_some(),
+        };
+        let epoch = if comes_back { LEAVE_STATIC } else { LEAVE };
         GroupCall {
             id,
             target: Target::Coordinator(coordinator),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use crate::group::JoinReason;
+use crate::group::{JoinReason, MembershipOperation};
 use crate::types::{RequestId, TopicId, TopicName, TopicPartition};
 
 /// A partition as the coordinator names it.
@@ -67,8 +67,10 @@ pub(super) struct Leaving {
 pub(super) enum Departure {
     /// It may subscribe again.
     Unsubscribed,
+    /// The application stands still; it may go on.
+    Stalled,
     /// The end.
-    Closed,
+    Closed(MembershipOperation),
 }
 
 /// All that the coordinator wants a member to have.

@@ -33,6 +33,77 @@ fn a_static_member_only_stops() {
     is_over(&mut group);
 }
 
+/// KIP-1092.
+#[test]
+fn a_static_member_may_be_told_to_leave_all_the_same() {
+    let mut settings = settings(AssignorKind::Range);
+    settings.group_instance_id = Some("i1".to_owned());
+    let mut group = Script::stable_with(settings, &[0]);
+    group.closes(MembershipOperation::LeaveGroup).emits_revoke(&[0]).revoked().sends(GroupApi::LeaveGroup);
+    let GroupRequest::LeaveGroup(request) = group.last_call().request else { panic!() };
+    assert_eq!(&*request.member_id, "m1");
+    assert_eq!(request.reason.as_deref(), Some("the consumer is being closed"));
+    group.answers(LeaveGroupResponse::default()).emits(GroupEvent::Left).is_quiet();
+    is_over(&mut group);
+}
+
+/// KIP-1092.
+#[test]
+fn a_dynamic_member_may_be_told_to_stay() {
+    let mut group = Script::stable(AssignorKind::Range, &[0]);
+    group
+        .closes(MembershipOperation::RemainInGroup)
+        .emits_revoke(&[0])
+        .revoked()
+        .emits(GroupEvent::Left)
+        .is_quiet();
+    is_over(&mut group);
+}
+
+#[test]
+fn who_stands_still_leaves_until_it_goes_on() {
+    let mut group = Script::stable(AssignorKind::CooperativeSticky, &[0]);
+    group.stalls().emits_revoke(&[0]).is_quiet();
+    group.revoked().sends(GroupApi::LeaveGroup);
+    let GroupRequest::LeaveGroup(request) = group.last_call().request else { panic!() };
+    assert_eq!(request.reason.as_deref(), Some("consumer poll timeout has expired."));
+    group.answers(LeaveGroupResponse::default()).after(SESSION).is_quiet();
+    // Another subscription is no sign of life.
+    group.subscribes(&["t", "u"]).emits(GroupEvent::NeedMetadata(topics(&["t", "u"]))).stalls().is_quiet();
+    group.goes_on().sends(GroupApi::JoinGroup).emits_joining().goes_on().is_quiet();
+    assert_eq!(group.last_join().0.member_id, "");
+}
+
+#[test]
+fn who_goes_on_before_it_is_gone_comes_back_at_once() {
+    let mut group = Script::stable(AssignorKind::Range, &[0]);
+    group.stalls().emits_revoke(&[0]).goes_on().is_quiet();
+    group.revoked().sends(GroupApi::LeaveGroup).answers(LeaveGroupResponse::default());
+    group.sends(GroupApi::JoinGroup).emits_joining().is_quiet();
+}
+
+#[test]
+fn a_static_member_that_stands_still_keeps_its_place() {
+    let mut settings = settings(AssignorKind::Range);
+    settings.group_instance_id = Some("i1".to_owned());
+    let mut group = Script::stable_with(settings, &[0]);
+    group.stalls().emits_revoke(&[0]).revoked().after(SESSION).is_quiet();
+    group.goes_on().sends(GroupApi::JoinGroup).emits_joining().is_quiet();
+}
+
+#[test]
+fn standing_still_does_not_hold_up_the_end() {
+    let mut group = Script::stable(AssignorKind::Range, &[0]);
+    group.leaves().emits_revoke(&[0]).stalls().revoked().sends(GroupApi::LeaveGroup);
+    group.answers(LeaveGroupResponse::default()).emits(GroupEvent::Left).goes_on();
+    is_over(&mut group);
+
+    let mut group = Script::stable(AssignorKind::Range, &[]);
+    group.stalls().sends(GroupApi::LeaveGroup).answers(LeaveGroupResponse::default());
+    group.leaves().emits(GroupEvent::Left).goes_on();
+    is_over(&mut group);
+}
+
 #[test]
 fn who_never_joined_has_left() {
     let mut group = Script::new(settings(AssignorKind::Range));

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use crate::group::consumer_protocol::{Assignment, Subscription};
 use crate::group::{
     AssignorKind, GroupApi, GroupCall, GroupEvent, GroupRequest, GroupResponse, GroupSettings, LostReason,
-    Membership, Target,
+    Membership, MembershipOperation, Target,
 };
 use crate::types::{BrokerId, CallFailed, Generation, RequestId, TopicName, TopicPartition};
 use crate::wire::{
@@ -139,7 +139,21 @@ impl Script {
     }
 
     fn leaves(&mut self) -> &mut Self {
-        self.group.leave(self.now);
+        self.closes(MembershipOperation::Default)
+    }
+
+    fn closes(&mut self, operation: MembershipOperation) -> &mut Self {
+        self.group.leave(self.now, operation);
+        self.pump()
+    }
+
+    fn stalls(&mut self) -> &mut Self {
+        self.group.handle_stalled(self.now);
+        self.pump()
+    }
+
+    fn goes_on(&mut self) -> &mut Self {
+        self.group.handle_unstalled(self.now);
         self.pump()
     }
 

@@ -30,6 +30,35 @@ fn a_static_member_says_that_it_comes_back() {
     group.answers(alive(-2)).emits(GroupEvent::Left).is_over();
 }
 
+/// KIP-1092.
+#[test]
+fn what_closing_means_may_be_said() {
+    let mut settings = settings();
+    settings.group_instance_id = Some("i1".to_owned());
+    let mut group = Script::with_settings(settings.clone(), &[0]);
+    group.closes(MembershipOperation::LeaveGroup).emits_revoke(&[0]).revoked().beats();
+    assert_eq!(group.request().member_epoch, Generation(-1));
+    group.answers(alive(-1)).emits(GroupEvent::Left).is_over();
+
+    let mut group = Script::with_settings(settings, &[0]);
+    group.closes(MembershipOperation::RemainInGroup).emits_revoke(&[0]).revoked().beats();
+    assert_eq!(group.request().member_epoch, Generation(-2));
+    group.answers(alive(-2)).emits(GroupEvent::Left).is_over();
+
+    let mut group = Script::with(&[0]);
+    group.closes(MembershipOperation::RemainInGroup).emits_revoke(&[0]).revoked();
+    group.emits(GroupEvent::Left).is_over();
+}
+
+#[test]
+fn who_stands_still_leaves_until_it_goes_on() {
+    let mut group = Script::with(&[0]);
+    group.stalls().emits_revoke(&[0]).is_quiet().revoked().beats();
+    assert_eq!(group.request().member_epoch, Generation(-1));
+    group.answers(alive(-1)).after(SESSION).is_quiet().goes_on().beats();
+    assert_eq!(group.request().member_epoch, Generation(0));
+}
+
 #[test]
 fn who_never_joined_has_left() {
     let mut group = Script::new(settings());

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::group::{
     GroupApi, GroupCall, GroupError, GroupEvent, GroupProtocol, GroupRequest, GroupResponse, GroupSettings,
-    LostReason, Membership, Target,
+    LostReason, Membership, MembershipOperation, Target,
 };
 use crate::types::{BrokerId, CallFailed, Generation, RequestId, TopicId, TopicName, TopicPartition};
 use crate::wire::{
@@ -152,7 +152,21 @@ impl Script {
     }
 
     fn leaves(&mut self) -> &mut Self {
-        self.group.leave(self.now);
+        self.closes(MembershipOperation::Default)
+    }
+
+    fn closes(&mut self, operation: MembershipOperation) -> &mut Self {
+        self.group.leave(self.now, operation);
+        self.pump()
+    }
+
+    fn stalls(&mut self) -> &mut Self {
+        self.group.handle_stalled(self.now);
+        self.pump()
+    }
+
+    fn goes_on(&mut self) -> &mut Self {
+        self.group.handle_unstalled(self.now);
         self.pump()
     }
 

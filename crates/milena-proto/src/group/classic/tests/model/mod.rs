@@ -215,7 +215,7 @@ impl World {
             }
             Op::Leave(member) => {
                 if let Some(at) = self.pick(&member, Member::is_running) {
-                    self.members[at].group.leave(self.now);
+                    self.members[at].group.leave(self.now, MembershipOperation::Default);
                 }
             }
             Op::Kill(member) => {

@@ -171,7 +171,9 @@ impl World {
             }
             Op::Names(member) => self.with(&member, |member| member.name(now)),
             Op::Grow(topic) => self.coordinator.grow(topic),
-            Op::Leave(member) => self.with(&member, |member| member.group.leave(now)),
+            Op::Leave(member) => {
+                self.with(&member, |member| member.group.leave(now, MembershipOperation::Default))
+            }
             Op::Kill(member) => {
                 if let Some(at) = self.pick(&member, |member| !member.left) {
                     let member = &mut self.members[at];
