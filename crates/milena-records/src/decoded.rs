@@ -8,6 +8,7 @@ use crate::header::BATCH_OVERHEAD;
 use crate::legacy::{self, LegacySet};
 use crate::{
     Batch, BatchHeader, Compression, ControlMarker, DecodeError, Decompressor, Fault, OwnedRecord, Records,
+    Walk,
 };
 
 /// The records of one batch, ready to be walked.
@@ -129,6 +130,13 @@ impl DecodedBatch {
     /// was asked for are part of the batch, too: the caller skips them.
     pub fn records(&self) -> Records<'_> {
         Records::new(self)
+    }
+
+    /// Goes on with a walk over the records of this batch where it [stopped](Records::stop). A walk of another batch's
+    /// records makes no sense, and no harm.
+    #[inline]
+    pub fn resume(&self, walk: Walk) -> Records<'_> {
+        Records::resume(self, walk)
     }
 
     /// Walks the records as reference-counted slices that outlive this batch; 4 times the price of [`records`](Self::records).

@@ -66,9 +66,9 @@ pub use decompressor::Decompressor;
 pub use error::{BuildError, DecodeError, Fault};
 pub use header::{BatchHeader, TimestampType};
 pub use headers::{Header, Headers};
-pub use owned::OwnedRecord;
+pub use owned::{OwnedRecord, RecordPlace};
 pub use record::Record;
-pub use records::Records;
+pub use records::{Records, Walk};
 pub use txn::{AbortedTxn, TxnFilter, Verdict};
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Headers, Record, TimestampType};
+use crate::{DecodedBatch, Headers, Record, TimestampType};
 
 /// A record with a share in the buffer it lies in: one reference count, no copy.
 ///
@@ -10,6 +10,13 @@ use crate::{Headers, Record, TimestampType};
 #[derive(Clone)]
 pub struct OwnedRecord {
     data: Bytes,
+    place: RecordPlace,
+}
+
+/// What a record says, and where its parts lie in a buffer: a record without a share in anything, for those who keep the
+/// [batch](DecodedBatch) it is of.
+#[derive(Clone, Copy)]
+pub struct RecordPlace {
     offset: i64,
     timestamp: i64,
     timestamp_type: TimestampType,
@@ -19,12 +26,77 @@ pub struct OwnedRecord {
     header_count: u32,
 }
 
-/// A part of the record's bytes. A record is never larger than 2 GiB, so 32 bits do.
+/// A part of a buffer.
 #[derive(Clone, Copy)]
 struct Span {
     start: u32,
-    /// -1 for null.
+    /// -1 for null. No part of a record is larger than 2 GiB.
     length: i32,
+}
+
+impl Span {
+    #[inline]
+    fn of(self, data: &[u8]) -> Option<&[u8]> {
+        let length = usize::try_from(self.length).ok()?;
+        let start = self.start as usize;
+        data.get(start..start.checked_add(length)?)
+    }
+}
+
+impl RecordPlace {
+    /// Where a record lies in the data of its batch. `None` in a batch of more than 4 GiB.
+    #[inline]
+    pub fn of(record: &Record<'_>) -> Option<Self> {
+        u32::try_from(record.data.len()).ok()?;
+        let buffer = record.data.as_ptr() as usize;
+        let span = |part: Option<&[u8]>| match part {
+            None => Span { start: 0, length: -1 },
+            // May be a constant, outside of the buffer.
+            Some([]) => Span { start: 0, length: 0 },
+            Some(part) => Span {
+                start: (part.as_ptr() as usize).wrapping_sub(buffer) as u32,
+                length: part.len() as i32,
+            },
+        };
+        Some(Self::new(record, span(record.key), span(record.value), span(Some(record.headers.bytes()))))
+    }
+
+    fn new(record: &Record<'_>, key: Span, value: Span, headers: Span) -> Self {
+        Self {
+            offset: record.offset,
+            timestamp: record.timestamp,
+            timestamp_type: record.timestamp_type,
+            key,
+            value,
+            headers,
+            header_count: record.headers.len() as u32,
+        }
+    }
+
+    /// The record. It is to be looked for in the batch that it was found in: in another one it says something else.
+    #[inline]
+    pub fn record<'a>(&self, batch: &'a DecodedBatch) -> Record<'a> {
+        self.record_in(batch.data())
+    }
+
+    /// Its place in the partition.
+    #[inline]
+    pub fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    #[inline]
+    fn record_in<'a>(&self, data: &'a Bytes) -> Record<'a> {
+        Record {
+            data,
+            offset: self.offset,
+            timestamp: self.timestamp,
+            timestamp_type: self.timestamp_type,
+            key: self.key.of(data),
+            value: self.value.of(data),
+            headers: Headers::new(self.headers.of(data).unwrap_or_default(), self.header_count),
+        }
+    }
 }
 
 impl OwnedRecord {
@@ -42,7 +114,8 @@ impl OwnedRecord {
             Some([]) => Span { start: 0, length: 0 },
             Some(part) => Span { start: (start_of(part) - from) as u32, length: part.len() as i32 },
         });
-        Self::new(record, record.data.slice(from..to), key, value, headers)
+        let place = RecordPlace::new(record, key, value, headers);
+        Self { data: record.data.slice(from..to), place }
     }
 
     pub(crate) fn copy(record: &Record<'_>) -> Self {
@@ -53,60 +126,47 @@ impl OwnedRecord {
             data.extend_from_slice(part.unwrap_or_default());
             Span { start, length: part.map_or(-1, |part| part.len() as i32) }
         });
-        Self::new(record, data.into(), key, value, headers)
-    }
-
-    fn new(record: &Record<'_>, data: Bytes, key: Span, value: Span, headers: Span) -> Self {
-        Self {
-            data,
-            offset: record.offset,
-            timestamp: record.timestamp,
-            timestamp_type: record.timestamp_type,
-            key,
-            value,
-            headers,
-            header_count: record.headers.len() as u32,
-        }
+        Self { data: data.into(), place: RecordPlace::new(record, key, value, headers) }
     }
 
     /// Its place in the partition.
     pub fn offset(&self) -> i64 {
-        self.offset
+        self.place.offset
     }
 
     /// Milliseconds since 1970, any `i64`; -1 in magic 0, which has no timestamps.
     pub fn timestamp(&self) -> i64 {
-        self.timestamp
+        self.place.timestamp
     }
 
     /// Whose clock the timestamp comes from.
     pub fn timestamp_type(&self) -> TimestampType {
-        self.timestamp_type
+        self.place.timestamp_type
     }
 
     /// The key; null and empty are two different things.
     pub fn key(&self) -> Option<&[u8]> {
-        self.slice(self.key)
+        self.place.key.of(&self.data)
     }
 
     /// The value; null is a tombstone, empty is a value.
     pub fn value(&self) -> Option<&[u8]> {
-        self.slice(self.value)
+        self.place.value.of(&self.data)
     }
 
     /// The key, sharing the buffer.
     pub fn key_bytes(&self) -> Option<Bytes> {
-        self.share_of(self.key)
+        self.share_of(self.place.key)
     }
 
     /// The value, sharing the buffer.
     pub fn value_bytes(&self) -> Option<Bytes> {
-        self.share_of(self.value)
+        self.share_of(self.place.value)
     }
 
     /// The headers; none before magic 2.
     pub fn headers(&self) -> Headers<'_> {
-        Headers::new(self.slice(self.headers).unwrap_or_default(), self.header_count)
+        self.as_record().headers()
     }
 
     /// The same record in a small buffer of its own, so that it no longer pins the one it came in.
@@ -116,20 +176,7 @@ impl OwnedRecord {
 
     /// The same record, borrowed.
     pub fn as_record(&self) -> Record<'_> {
-        Record {
-            data: &self.data,
-            offset: self.offset,
-            timestamp: self.timestamp,
-            timestamp_type: self.timestamp_type,
-            key: self.key(),
-            value: self.value(),
-            headers: self.headers(),
-        }
-    }
-
-    fn slice(&self, span: Span) -> Option<&[u8]> {
-        let length = usize::try_from(span.length).ok()?;
-        self.data.get(span.start as usize..span.start as usize + length)
+        self.place.record_in(&self.data)
     }
 
     fn share_of(&self, span: Span) -> Option<Bytes> {

@@ -10,6 +10,16 @@ use crate::headers::{self, HEADER_MIN};
 use crate::legacy::LegacySet;
 use crate::{DecodeError, Fault, Headers, Record, TimestampType, varint};
 
+/// Where a walk over the records of a batch stands. For those who keep the batch as well, and hand its records out one at a
+/// time: a [`Records`] would have to borrow from its neighbour.
+#[derive(Clone, Copy, Debug)]
+pub struct Walk {
+    /// Bytes not yet walked.
+    rest: usize,
+    left: usize,
+    previous: i64,
+}
+
 /// The records of a batch, in order. Ends after the first error.
 #[derive(Clone)]
 pub struct Records<'a> {
@@ -41,6 +51,22 @@ impl<'a> Records<'a> {
             timestamp_type,
             batch,
         }
+    }
+
+    /// Goes on where a walk stopped.
+    #[inline]
+    pub(crate) fn resume(batch: &'a DecodedBatch, walk: Walk) -> Self {
+        let data = batch.data();
+        // What does not fit into this batch is of another one: it reads some other bytes, or none.
+        let rest = data.get(data.len().saturating_sub(walk.rest)..).unwrap_or_default();
+        let left = walk.left.min(batch.record_count());
+        Self { rest, left, previous: walk.previous, ..Self::new(batch) }
+    }
+
+    /// Where the walk stands, apart from the batch: [`DecodedBatch::resume`] goes on from there.
+    #[inline]
+    pub fn stop(self) -> Walk {
+        Walk { rest: self.rest.len(), left: self.left, previous: self.previous }
     }
 
     // Whatever is called from here without being inlined takes values, never `self`: an iterator whose address is known

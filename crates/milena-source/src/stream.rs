@@ -1,13 +1,12 @@
 //! The reading ends: batches, and records one by one.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use client::consumer::Consumer;
-use client::records::{DecodeError, OwnedRecord};
+use client::records::{DecodeError, Walk};
 use client::{AckRange, Error, Result};
 use futures_core::Stream;
 
@@ -79,14 +78,14 @@ impl Stream for BatchStream {
 pub struct RecordStream {
     batches: BatchStream,
     open: Option<Open>,
-    /// The empty list of the last batch, for the next one.
-    spare: VecDeque<OwnedRecord>,
     left: u64,
 }
 
 /// A batch whose records are being handed out.
 struct Open {
-    records: VecDeque<OwnedRecord>,
+    walk: Walk,
+    /// What of the batch is part of this read.
+    offsets: Range<i64>,
     batch: Arc<Shared>,
     handed_out: HandedOut,
 }
@@ -101,18 +100,20 @@ struct HandedOut {
 
 impl RecordStream {
     pub(crate) fn new(batches: BatchStream, count: u64) -> Self {
-        Self { batches, open: None, spare: VecDeque::new(), left: count }
+        Self { batches, open: None, left: count }
     }
 }
 
 impl Open {
     fn next(&mut self) -> Option<Record> {
-        let Some(record) = self.records.pop_front() else {
+        // Every record was read before the first was handed out: there is no error.
+        let record = self.batch.next(&mut self.walk, self.offsets.start).and_then(Result::ok);
+        let Some(record) = record.filter(|record| record.offset() < self.offsets.end) else {
             self.handed_out.all(self.batch.range());
             return None;
         };
         self.handed_out.one(self.batch.range(), record.offset());
-        Some(Record::new(record, self.batch.clone()))
+        Some(record)
     }
 
     fn abandon(&self) {
@@ -162,16 +163,14 @@ impl Stream for RecordStream {
                     this.left -= 1;
                     return Poll::Ready(Some(Ok(record)));
                 }
-                if let Some(mut open) = this.open.take() {
+                if let Some(open) = this.open.take() {
                     open.abandon();
-                    open.records.clear();
-                    this.spare = open.records;
                 }
             }
             let Some(batch) = ready!(Pin::new(&mut this.batches).poll_next(cx)) else {
                 return Poll::Ready(None);
             };
-            this.open = Some(open(batch?, std::mem::take(&mut this.spare))?);
+            this.open = Some(open(batch?)?);
         }
     }
 }
@@ -184,28 +183,22 @@ impl Drop for RecordStream {
     }
 }
 
-/// All records of a batch, before the first is handed out: a batch with a broken record is not delivered in part.
-fn open(batch: Batch, mut records: VecDeque<OwnedRecord>) -> Result<Open> {
+/// Reads all records of a batch before the first is handed out: a batch with a broken record is not delivered in part.
+fn open(batch: Batch) -> Result<Open> {
     let offsets = batch.offsets();
-    if records.capacity() > RECORDS_KEPT_MAX {
-        records = VecDeque::new();
-    }
-    records.reserve(batch.record_count().min(RECORDS_KEPT_MAX));
-    let read = batch.records().try_for_each(|record| {
-        records.push_back(record?.into_owned());
-        Ok(())
-    });
+    let read = batch.records().try_for_each(|record| record.map(|_| ()));
     let (fetched, acks, _) = batch.into_parts();
     read.map_err(|error: DecodeError| {
         fetched.acks().abandon(offsets.start);
         Error::corrupt(fetched.partition(), offsets.start, error)
     })?;
-    Ok(Open { records, batch: Arc::new(Shared::new(&fetched, acks)), handed_out: HandedOut::new(offsets) })
+    Ok(Open {
+        walk: fetched.decoded().records().stop(),
+        handed_out: HandedOut::new(offsets.clone()),
+        offsets,
+        batch: Arc::new(Shared::new(&fetched, acks)),
+    })
 }
-
-/// Room for so many records is kept from one batch to the next, and made before they have been seen: about half a
-/// megabyte.
-const RECORDS_KEPT_MAX: usize = 4096;
 
 #[cfg(test)]
 mod tests {

@@ -36,6 +36,56 @@ fn shared_and_detached_records_say_the_same_as_the_borrowed_one() {
     assert_eq!(batch.owned_records().count(), 4);
 }
 
+/// A walk that is stopped after each record and resumed, and records that are put aside as places, say the same.
+fn says_the_same_piece_by_piece(batch: &DecodedBatch) {
+    let whole: Vec<_> = batch.records().map(|record| record.unwrap()).collect();
+    let mut walk = batch.records().stop();
+    let mut places = Vec::new();
+    loop {
+        let mut records = batch.resume(walk);
+        assert_eq!(records.size_hint().1, Some(whole.len() - places.len()));
+        let Some(record) = records.next() else { break };
+        places.push(RecordPlace::of(&record.unwrap()).unwrap());
+        walk = records.stop();
+    }
+    let again: Vec<_> = places.iter().map(|place| place.record(batch)).collect();
+    assert_eq!(again, whole);
+    assert_eq!(
+        places.iter().map(RecordPlace::offset).collect::<Vec<_>>(),
+        whole.iter().map(|record| record.offset()).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_walk_can_be_stopped_and_resumed() {
+    says_the_same_piece_by_piece(&with_headers());
+    for codec in Compression::ALL.into_iter().filter(|codec| codec.is_available()) {
+        let batch = Batch::parse(batch_of(100, codec).into()).unwrap();
+        says_the_same_piece_by_piece(&batch.decode(&mut Decompressor::new()).unwrap());
+    }
+    let mut builder = LegacyBuilder::magic1(Compression::None);
+    builder.push(&NewRecord::new(1).key("key").value("value")).push(&NewRecord::new(2));
+    for batch in Batches::new(builder.build(&mut Compressor::new()).unwrap()) {
+        says_the_same_piece_by_piece(&batch.unwrap().decode(&mut Decompressor::new()).unwrap());
+    }
+}
+
+/// Who mixes batches up reads nonsense, or an error, and no byte that is not the batch's.
+#[test]
+fn the_walk_and_the_places_of_another_batch_do_no_harm() {
+    let (small, large) = (with_headers(), batch_of(100, Compression::None));
+    let large = Batch::parse(large.into()).unwrap().decode(&mut Decompressor::new()).unwrap();
+    let mut records = large.records();
+    while let Some(record) = records.next() {
+        let _ = RecordPlace::of(&record.unwrap()).unwrap().record(&small).headers().count();
+        let _ = small.resume(records.clone().stop()).count();
+    }
+    let mut records = small.records();
+    while records.next().is_some() {
+        let _ = large.resume(records.clone().stop()).count();
+    }
+}
+
 #[test]
 fn headers_keep_order_repetition_nulls_and_bytes_that_are_no_text() {
     let batch = with_headers();
