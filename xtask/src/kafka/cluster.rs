@@ -414,7 +414,11 @@ impl Kafka {
 
     fn complaint(&self, node: i32, what: &str) -> Error {
         let version = self.options.version;
-        let log = gist(&self.log_file(node));
+        let mut log = gist(&self.log_file(node));
+        if self.controller.is_some() {
+            let controller = gist(&self.directory(config::CONTROLLER_APART).join("log"));
+            log.push_str(&format!("\nthe controller's log:\n{controller}"));
+        }
         Error::new(format!("Kafka {version} node {node} {what}; its log:\n{log}"))
     }
 

@@ -97,6 +97,15 @@ pub(crate) fn server_properties(
         }
     }
 
+    lines.extend(quick(options));
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// What makes tests quick, and what a test wants beside that: known to brokers and controllers, which check it alike.
+fn quick(options: &Options) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut set = |key: &str, value: String| lines.push(format!("{key}={value}"));
     let replicas = options.nodes.min(3);
     set("offsets.topic.replication.factor", replicas.to_string());
     set("transaction.state.log.replication.factor", replicas.to_string());
@@ -133,23 +142,19 @@ pub(crate) fn server_properties(
     for (key, value) in &options.properties {
         set(key, value.clone());
     }
-    lines.push(String::new());
-    lines.join("\n")
+    lines
 }
 
 /// `server.properties` of a controller that is nothing else.
 pub(crate) fn controller_properties(options: &Options, data: &Path, port: u16) -> String {
-    let mut text = format!(
+    let own = format!(
         "process.roles=controller\nnode.id={CONTROLLER_APART}\ncontroller.listener.names=CONTROLLER\n\
          listeners=CONTROLLER://127.0.0.1:{port}\nlistener.security.protocol.map=CONTROLLER:PLAINTEXT\n\
          controller.quorum.voters={CONTROLLER_APART}@127.0.0.1:{port}\nlog.dirs={}\n\
          broker.session.timeout.ms=6000\n",
         data.display()
     );
-    for (key, value) in &options.properties {
-        text.push_str(&format!("{key}={value}\n"));
-    }
-    text
+    own + &quick(options).join("\n") + "\n"
 }
 
 /// ZooKeeper's `zoo.cfg`.
