@@ -66,6 +66,8 @@ impl Session {
 #[derive(Clone, Debug, Default)]
 struct Membership {
     generation: i32,
+    /// In which generation it was first given what it has: commits of the consumer protocol may carry that one (KIP-1251).
+    given: BTreeMap<TopicPartition, i32>,
     /// What it claimed to own when it joined last, and the time before.
     claims: [BTreeSet<TopicPartition>; 2],
     /// The sessions that a seek under way would replace.
@@ -150,6 +152,7 @@ impl<'a> Ledger<'a> {
                 let member = self.members.entry(client.clone()).or_default();
                 member.claims.swap(0, 1);
                 member.claims[0] = owned.clone();
+                member.given.retain(|at, _| owned.contains(at));
                 for ((of, at), sessions) in &mut self.sessions {
                     if of == client && !owned.contains(at) {
                         sessions.iter_mut().for_each(|session| session.is_open = false);
@@ -160,9 +163,15 @@ impl<'a> Ledger<'a> {
                 self.shares.insert(*generation, shares.iter().cloned().collect());
             }
             Fact::Given { client, member, generation, partitions } => {
-                self.members.entry(client.clone()).or_default().generation = *generation;
+                let known = self.members.entry(client.clone()).or_default();
+                known.generation = *generation;
+                for at in partitions {
+                    known.given.entry(at.clone()).or_insert(*generation);
+                }
+                // In the consumer protocol one epoch may bring several answers, and what is to be given up is still the
+                // member's until it says so.
                 let shares = self.shares.entry(*generation).or_default();
-                shares.insert(member.clone(), partitions.clone());
+                shares.entry(member.clone()).or_default().extend(partitions.iter().cloned());
             }
             Fact::OffsetTold { client, at, committed } => self.told(client, at, committed.unwrap_or(0)),
             Fact::Delivered { client, serial, at, offset, .. } => {
@@ -201,7 +210,8 @@ impl<'a> Ledger<'a> {
     }
 
     fn told(&mut self, client: &Name, at: &TopicPartition, base: i64) {
-        let generation = self.members.entry(client.clone()).or_default().generation;
+        let member = self.members.entry(client.clone()).or_default();
+        let generation = member.given.get(at).copied().unwrap_or(member.generation);
         let sessions = self.sessions.entry((client.clone(), at.clone())).or_default();
         match sessions.last_mut() {
             // Asked once more, as the first answer got lost; or too late, and of no use.

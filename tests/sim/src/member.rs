@@ -191,6 +191,8 @@ impl Program {
             .budget_bytes(options.budget)
             .commit_interval(options.commit_interval)
             .property("client.id", &self.name)
+            .property("group.protocol", options.protocol.name())
+            .property("milena.group.protocol.fallback", "false")
             .property("milena.seed", seed)
             // Other threads would have other times.
             .property("milena.decode.threads", 0)

@@ -18,6 +18,8 @@ pub struct Options {
     pub topics: Vec<i32>,
     /// Members that the world begins with.
     pub members: usize,
+    /// Which group protocol they speak.
+    pub protocol: Protocol,
     /// Whether they assign by cooperative-sticky, or by the eager range assignor.
     pub is_cooperative: bool,
     /// How many of them are static.
@@ -90,11 +92,14 @@ impl Options {
         let session = dice.millis(6000, 10_000);
         let faults = draw_faults(&mut dice, brokers);
         let is_tight = dice.one_in(3);
+        // Dice of its own: what else a seed draws stays as it is.
+        let protocol = Protocol::draw(&mut Dice::new(seed ^ 0x4b49_502d_3834_38));
         Self {
             seed,
             brokers,
             topics,
             members,
+            protocol,
             is_cooperative: dice.one_in(2),
             static_members: if dice.one_in(3) { dice.between(1, members as u64) as usize } else { 0 },
             is_committed: dice.one_in(2),
@@ -118,7 +123,7 @@ impl Options {
             slow_for: dice.millis(500, 12_000),
             orders_every: dice.one_in(2).then(|| dice.millis(300, 5000)),
             faults,
-            ceilings: draw_ceilings(&mut dice),
+            ceilings: draw_ceilings(&mut dice, protocol),
             unsafe_for: dice.millis(10_000, 40_000),
         }
     }
@@ -136,7 +141,35 @@ fn draw_faults(dice: &mut Dice, brokers: i32) -> Vec<(Fault, Duration)> {
     faults.into_iter().map(|fault| (fault, dice.millis(fault.mean_ms() / 4, fault.mean_ms() * 2))).collect()
 }
 
-fn draw_ceilings(dice: &mut Dice) -> Vec<(ApiKey, i16)> {
+/// Which group protocol the members of a world speak.
+///
+/// All the same one. In a group of both Kafka itself gives partitions away too early, and not at all: a classic member that is
+/// giving a partition up when the group is converted no longer has it in the coordinator's eyes; one whose session is over
+/// may join under its old id as if nothing had been; and a coordinator that takes over from one that has just turned the
+/// group into a classic one knows nothing of the rebalance that was to follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// JoinGroup and SyncGroup.
+    Classic,
+    /// ConsumerGroupHeartbeat (KIP-848).
+    Consumer,
+}
+
+impl Protocol {
+    fn draw(dice: &mut Dice) -> Self {
+        if dice.one_in(2) { Self::Consumer } else { Self::Classic }
+    }
+
+    /// `group.protocol`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+        }
+    }
+}
+
+fn draw_ceilings(dice: &mut Dice, protocol: Protocol) -> Vec<(ApiKey, i16)> {
     let ranges = [
         (ApiKey::Fetch, 11, 17),
         (ApiKey::OffsetCommit, 7, 10),
@@ -153,6 +186,17 @@ fn draw_ceilings(dice: &mut Dice) -> Vec<(ApiKey, i16)> {
     for (api, low, high) in ranges {
         if dice.one_in(4) {
             ceilings.push((api, dice.number(low, high) as i16));
+        }
+    }
+    if protocol == Protocol::Consumer {
+        // No broker that has the consumer protocol is older than that.
+        for (api, ceiling) in &mut ceilings {
+            let least = match api {
+                ApiKey::Metadata => 12,
+                ApiKey::OffsetCommit | ApiKey::OffsetFetch => 9,
+                _ => 0,
+            };
+            *ceiling = (*ceiling).max(least);
         }
     }
     ceilings

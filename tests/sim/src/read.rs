@@ -38,6 +38,8 @@ struct Reader {
     /// Accepted commits that were not met yet.
     stored: BTreeMap<Stored, usize>,
     names: BTreeMap<String, Name>,
+    /// What members of the consumer protocol were last given.
+    given: BTreeMap<String, BTreeSet<TopicPartition>>,
 }
 
 impl Reader {
@@ -53,7 +55,7 @@ impl Reader {
                 *stored.entry((record.at, member, generation, at, offset)).or_default() += 1;
             }
         }
-        Self { facts: Vec::new(), topics, stored, names: BTreeMap::new() }
+        Self { facts: Vec::new(), topics, stored, names: BTreeMap::new(), given: BTreeMap::new() }
     }
 
     fn name(&mut self, client: &str) -> Name {
@@ -94,6 +96,9 @@ impl Reader {
                     self.push(at, Fact::Given { client, member, generation, partitions });
                 }
             }
+            (Some(RequestKind::ConsumerGroupHeartbeat(request)), response) => {
+                self.heartbeat(at, client, request, response);
+            }
             (Some(RequestKind::OffsetFetch(_)), Some(ResponseKind::OffsetFetch(answer))) => {
                 for (partition, committed) in self.told(answer) {
                     let fact = Fact::OffsetTold { client: client.clone(), at: partition, committed };
@@ -125,6 +130,44 @@ impl Reader {
             }
             _ => {}
         }
+    }
+
+    /// KIP-848: what a heartbeat says that the member has, and what the answer gives it.
+    fn heartbeat(
+        &mut self,
+        at: Duration,
+        client: Name,
+        request: &testkit::messages::ConsumerGroupHeartbeatRequest,
+        response: Option<&ResponseKind>,
+    ) {
+        let member = request.member_id.to_string();
+        // Who joins or leaves has nothing.
+        let owned = match &request.topic_partitions {
+            _ if request.member_epoch <= 0 => Some(BTreeSet::new()),
+            Some(topics) => {
+                let topics = topics.iter();
+                Some(topics.flat_map(|of| self.partitions(&of.topic_id, &of.partitions)).collect())
+            }
+            None => None,
+        };
+        if let Some(owned) = owned {
+            self.push(at, Fact::Joining { client: client.clone(), member: member.clone(), owned });
+        }
+        let Some(ResponseKind::ConsumerGroupHeartbeat(answer)) = response else { return };
+        if answer.error_code != 0 || answer.member_epoch <= 0 {
+            return;
+        }
+        if let Some(assignment) = &answer.assignment {
+            let topics = assignment.topic_partitions.iter();
+            let given = topics.flat_map(|of| self.partitions(&of.topic_id, &of.partitions)).collect();
+            self.given.insert(member.clone(), given);
+        }
+        let partitions = self.given.get(&member).cloned().unwrap_or_default();
+        self.push(at, Fact::Given { client, member, generation: answer.member_epoch, partitions });
+    }
+
+    fn partitions(&self, topic: &impl ToString, numbers: &[i32]) -> Vec<TopicPartition> {
+        numbers.iter().map(|number| self.partition("", topic.to_string(), *number)).collect()
     }
 
     fn partition(&self, name: &str, id: impl ToString, number: i32) -> TopicPartition {

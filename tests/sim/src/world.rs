@@ -78,6 +78,9 @@ impl World {
             .brokers(options.brokers)
             .seed(options.seed)
             .property("group.min.session.timeout.ms", 1000)
+            .property("group.consumer.session.timeout.ms", options.session.as_millis())
+            .property("group.consumer.heartbeat.interval.ms", options.heartbeat.as_millis())
+            .property("group.consumer.assignment.interval.ms", options.first_rebalance.as_millis() / 2)
             .property("group.initial.rebalance.delay.ms", options.first_rebalance.as_millis());
         for (number, partitions) in options.topics.iter().enumerate() {
             builder = builder.topic(&topic(number), *partitions);

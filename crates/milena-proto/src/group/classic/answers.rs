@@ -181,6 +181,13 @@ impl Classic {
         let Some(protocol) = offered else {
             return self.fail(LostReason::Fatal, GroupError::UnknownAssignor { name });
         };
+        // A group of the consumer protocol has no leader, answers at once, and takes a member whose session was over for a new
+        // one, under its old id and without a word (`GroupMetadataManager.classicGroupJoinToConsumerGroup`). What it had may
+        // be another one's by then.
+        let in_time = self.session_deadline().is_none_or(|deadline| now < deadline);
+        if response.leader.is_empty() && !in_time {
+            self.lose_partitions(LostReason::UnknownMember);
+        }
         let leads = response.leader == response.member_id;
         self.identity = Identity { member_id: response.member_id, generation: Some(generation) };
         self.calm(sent);

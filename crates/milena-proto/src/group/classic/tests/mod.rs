@@ -1,6 +1,7 @@
 //! Scripts: each reads like the talk between a member and its coordinator.
 
 mod heartbeats;
+mod in_a_consumer_group;
 mod joining;
 mod leading;
 mod leaving;
