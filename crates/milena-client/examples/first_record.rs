@@ -83,7 +83,7 @@ struct Away(Duration);
 impl Connect for Away {
     fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
         Box::pin(async move {
-            let tcp = Tcp { timeout: Duration::from_secs(10), receive_buffer: None, send_buffer: None };
+            let tcp = Tcp { timeout: Duration::from_secs(10), ..Tcp::default() };
             let there = tcp.connect(host, port).await?;
             tokio::time::sleep(self.0).await;
             let (here, far) = tokio::io::duplex(1 << 20);

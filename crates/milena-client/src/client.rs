@@ -16,7 +16,7 @@ use crate::clock;
 use crate::config::ClientConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Metadata;
-use crate::net::{Connect, Dialer, Lane, Link, Tcp, Traffic};
+use crate::net::{Connect, Dialer, Lane, Link, SystemResolver, Tcp, Traffic};
 use crate::seeds::Seeds;
 
 /// A client of one Kafka cluster. Clones share it; its connections end with the last of them.
@@ -87,6 +87,7 @@ impl Client {
     /// Nothing is left behind when it is dropped.
     pub async fn connect(config: ClientConfig) -> Result<Self> {
         let tcp = Tcp {
+            resolver: Arc::new(SystemResolver),
             timeout: config.connect_timeout(),
             receive_buffer: buffer(config.receive_buffer_bytes()),
             send_buffer: buffer(config.send_buffer_bytes()),
@@ -105,7 +106,6 @@ impl Client {
         let dialer = Dialer {
             connect,
             client_id: config.client_id().into(),
-            connect_timeout: config.connect_timeout(),
             request_timeout: config.request_timeout(),
             pool: BufferPool::default(),
             traffic: Arc::new(Traffic::default()),

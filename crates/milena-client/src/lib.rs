@@ -76,7 +76,7 @@ pub use client::Client;
 pub use consumer::{Event, LogEnds};
 pub use error::{Error, ErrorKind, Result};
 pub use fetch::{MoveCause, Reset, Start};
-pub use net::{Connect, Connecting, Io, Tcp};
+pub use net::{Connect, Connecting, Io, Resolve, Resolving, SystemResolver, Tcp};
 pub use producer::{Delivery, Producer, ProducerRecord, RecordMetadata};
 pub use proto::assignments::{FenceReason, Stamp};
 pub use proto::offsets::{Ack as AckOutcome, AckRange};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use proto::cluster::{
-    Asked, Change, ClusterView, MetadataCall, MetadataRefresh, RefreshSettings, Target, Topic,
+    Asked, Change, ClusterView, MetadataCall, MetadataRefresh, Recovery, RefreshSettings, Target, Topic,
 };
 use proto::group::PartitionRacks;
 use proto::types::{BrokerId, TopicName, TopicPartition};
@@ -17,7 +17,7 @@ use tracing::Instrument;
 use crate::changes::{Changes, Seen};
 use crate::client::{Inner, Purpose};
 use crate::clock;
-use crate::config::ClientConfig;
+use crate::config::{ClientConfig, MetadataRecovery};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::as_call_failed;
 
@@ -65,6 +65,10 @@ impl Metadata {
             retry_backoff: config.retry_backoff(),
             retry_backoff_max: config.retry_backoff_max(),
             bootstrap_servers: config.bootstrap_servers().len(),
+            recovery: match config.metadata_recovery() {
+                MetadataRecovery::None => Recovery::None,
+                MetadataRecovery::Rebootstrap { trigger } => Recovery::Rebootstrap { after: trigger },
+            },
             seed,
         };
         let state = State {

@@ -111,7 +111,8 @@ impl Link {
         let peer = Peer { broker, address };
         let deadline = start + dialer.request_timeout;
         let at = |error: Error| error.at_broker(peer.broker, &peer.address);
-        let io = tokio::time::timeout(dialer.connect_timeout, dialer.connect.connect(host, port))
+        // Not `connect_timeout`: that is for one address, and a name may have several.
+        let io = tokio::time::timeout_at(deadline.into(), dialer.connect.connect(host, port))
             .await
             .map_err(|_| at(Error::new(ErrorKind::Connect).message("connecting took too long")))?
             .map_err(|error| at(Error::new(ErrorKind::Connect).source(error)))?;

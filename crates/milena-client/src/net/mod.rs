@@ -8,7 +8,7 @@ mod connect;
 mod lane;
 mod link;
 
-pub use connect::{Connect, Connecting, Io, Tcp};
+pub use connect::{Connect, Connecting, Io, Resolve, Resolving, SystemResolver, Tcp};
 pub(crate) use lane::{Lane, as_call_failed};
 pub(crate) use link::{Link, Traffic, decode};
 
@@ -22,7 +22,6 @@ use crate::buffer::BufferPool;
 pub(crate) struct Dialer {
     pub(crate) connect: Arc<dyn Connect>,
     pub(crate) client_id: Arc<str>,
-    pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) pool: BufferPool,
     pub(crate) traffic: Arc<Traffic>,

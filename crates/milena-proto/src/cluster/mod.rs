@@ -7,7 +7,7 @@ mod view;
 
 pub use change::Change;
 pub use partition::Partition;
-pub use refresh::{MetadataCall, MetadataRefresh, RefreshSettings, Target};
+pub use refresh::{MetadataCall, MetadataRefresh, Recovery, RefreshSettings, Target};
 pub use view::{Asked, Broker, ClusterView, MetadataRefused, Topic};
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ use crate::wire::{ErrorCode, MetadataResponse};
 /// nothing new (KIP-580).
 ///
 /// Whoever has failed least recently is asked, known brokers before the bootstrap list. So when every known broker fails,
-/// the bootstrap list has its turn (KIP-899); its names are looked up anew by whoever connects.
+/// the bootstrap list has its turn (KIP-899), unless [`Recovery::None`] forbids it; and when the cluster has not answered for
+/// long, or says so itself, at once (KIP-1102). Its names are looked up anew by whoever connects.
 #[derive(Debug)]
 pub struct MetadataRefresh {
     settings: RefreshSettings,
@@ -25,6 +26,8 @@ pub struct MetadataRefresh {
     last_id: u64,
     /// Counts asked questions: what "least recently" is measured by.
     turn: u64,
+    /// Since when the questions are asked that nobody has answered yet.
+    unanswered_since: Option<Instant>,
     targets: BTreeMap<Target, Record>,
 }
 
@@ -39,8 +42,22 @@ pub struct RefreshSettings {
     pub retry_backoff_max: Duration,
     /// How many bootstrap servers there are. They are kept for ever.
     pub bootstrap_servers: usize,
+    /// What to do when no known broker answers.
+    pub recovery: Recovery,
     /// Scatters the pauses.
     pub seed: u64,
+}
+
+/// What to do when none of the known brokers answers (`metadata.recovery.strategy`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Recovery {
+    /// Ask them again and again: the bootstrap list served for the first answer, and that was it.
+    None,
+    /// Ask the bootstrap list once each of them has failed, ...
+    Rebootstrap {
+        /// ... or when nobody has answered for so long. Brokers that take requests and answer none take their time to fail.
+        after: Duration,
+    },
 }
 
 /// Who is asked.
@@ -87,6 +104,7 @@ impl MetadataRefresh {
             state: State::Waiting { due: now, not_before: now, urgent: false },
             last_id: 0,
             turn: 0,
+            unanswered_since: None,
             targets: BTreeMap::new(),
         }
     }
@@ -123,6 +141,13 @@ impl MetadataRefresh {
         let State::Waiting { due, not_before, urgent } = self.state else { return None };
         if due.max(not_before) > now {
             return None;
+        }
+        let since = *self.unanswered_since.get_or_insert(now);
+        if let Recovery::Rebootstrap { after } = self.settings.recovery
+            && now.saturating_duration_since(since) >= after
+        {
+            self.rebootstrap(view);
+            self.unanswered_since = Some(now);
         }
         let Some(target) = self.next_target(view) else {
             // No bootstrap list: a mistake of the caller's, which must not make it spin.
@@ -194,6 +219,7 @@ impl MetadataRefresh {
         if let Some(record) = self.targets.get_mut(&target) {
             record.failed = 0;
         }
+        self.unanswered_since = None;
         // Brokers that are gone need no record, and those that are new start with a clean one.
         let known = |target: &Target| match target {
             Target::Broker(id) => view.broker(*id).is_some(),
@@ -214,8 +240,11 @@ impl MetadataRefresh {
         self.state = State::Waiting { due: now, not_before, urgent: true };
     }
 
-    /// KIP-1102: the brokers tell their clients to start over.
+    /// KIP-1102: the brokers tell their clients to start over, or tell them nothing any more.
     fn rebootstrap(&mut self, view: &ClusterView) {
+        if self.settings.recovery == Recovery::None {
+            return;
+        }
         for (id, _) in view.brokers() {
             self.targets.entry(Target::Broker(id)).or_default().failed = self.turn;
         }
@@ -228,7 +257,12 @@ impl MetadataRefresh {
     /// longest ago.
     fn next_target(&self, view: &ClusterView) -> Option<Target> {
         let brokers = view.brokers().map(|(id, _)| Target::Broker(id));
-        let bootstrap = (0..self.settings.bootstrap_servers).map(Target::Bootstrap);
+        let has_brokers = view.brokers().next().is_some();
+        let servers = match self.settings.recovery {
+            Recovery::None if has_brokers => 0,
+            Recovery::None | Recovery::Rebootstrap { .. } => self.settings.bootstrap_servers,
+        };
+        let bootstrap = (0..servers).map(Target::Bootstrap);
         brokers.chain(bootstrap).min_by_key(|target| {
             let Record { failed, asked } = self.targets.get(target).copied().unwrap_or_default();
             (failed, matches!(target, Target::Bootstrap(_)), asked, *target)

@@ -1,10 +1,11 @@
 use std::time::Duration;
 
 use super::*;
-use crate::cluster::{MetadataCall, MetadataRefresh, MetadataRefused, RefreshSettings, Target};
+use crate::cluster::{MetadataCall, MetadataRefresh, MetadataRefused, Recovery, RefreshSettings, Target};
 use crate::types::{CallFailed, RequestId};
 
 const MAX_AGE: Duration = Duration::from_secs(300);
+const TRIGGER: Duration = Duration::from_secs(60);
 
 struct Script {
     now: Instant,
@@ -15,11 +16,16 @@ struct Script {
 
 impl Script {
     fn new(bootstrap_servers: usize) -> Self {
+        Self::recovering(bootstrap_servers, Recovery::Rebootstrap { after: TRIGGER })
+    }
+
+    fn recovering(bootstrap_servers: usize, recovery: Recovery) -> Self {
         let settings = RefreshSettings {
             max_age: MAX_AGE,
             retry_backoff: Duration::from_millis(100),
             retry_backoff_max: Duration::from_secs(1),
             bootstrap_servers,
+            recovery,
             seed: 7,
         };
         let now = origin();
@@ -215,6 +221,33 @@ fn a_broker_may_send_its_clients_back_to_the_bootstrap_list() {
     let start_over = MetadataResponse { error: ErrorCode::REBOOTSTRAP_REQUIRED, ..answer(vec![]) };
     assert!(script.answered_with(&start_over).is_err());
     script.pauses().asks(Target::Bootstrap(0)).fails().pauses().asks(Target::Bootstrap(1)).answered();
+}
+
+#[test]
+fn brokers_that_take_their_time_to_fail_do_not_keep_one_from_the_bootstrap_list() {
+    let mut script = Script::started();
+    script.hurry().pauses().asks(at(1));
+    script.now += TRIGGER / 2;
+    script.fails().pauses().asks(at(2));
+    script.now += TRIGGER / 2;
+    // Broker 3 has not been asked yet.
+    script.fails().pauses().asks(Target::Bootstrap(0)).fails().pauses().asks(Target::Bootstrap(1)).fails();
+    // It had its turn, and so does everybody else from here on, until it is time again.
+    script.pauses().asks(at(3)).fails().pauses().asks(at(1)).fails().pauses().asks(at(2)).answered();
+    // The time counts from the first question that is not answered, not from the last answer.
+    script.waits_for(MAX_AGE, MAX_AGE).asks(at(2));
+}
+
+#[test]
+fn without_recovery_only_the_brokers_that_are_known_are_asked() {
+    let mut script = Script::recovering(1, Recovery::None);
+    script.asks(Target::Bootstrap(0)).fails().pauses().asks(Target::Bootstrap(0)).answered();
+    script.hurry().pauses().asks(at(1)).fails().pauses().asks(at(2)).fails().pauses().asks(at(3)).fails();
+    script.pauses().asks(at(1));
+    script.now += TRIGGER;
+    let start_over = MetadataResponse { error: ErrorCode::REBOOTSTRAP_REQUIRED, ..answer(vec![]) };
+    assert!(script.answered_with(&start_over).is_err());
+    script.pauses().asks(at(2));
 }
 
 #[test]
