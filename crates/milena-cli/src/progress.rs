@@ -224,6 +224,7 @@ mod tests {
             oldest_unacked: None,
             buffered_bytes: 0,
             log: Some(LogEnds { log_start_offset: 0, high_watermark, last_stable_offset }),
+            lag: None,
         }
     }
 

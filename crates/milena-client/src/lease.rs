@@ -18,6 +18,7 @@ pub struct Lease(Arc<Inner>);
 
 struct Inner {
     stamp: Stamp,
+    tenure: Tenure,
     /// Made when the position is known: it begins there.
     tracker: OnceLock<Tracker>,
     paused: AtomicBool,
@@ -27,6 +28,9 @@ struct Inner {
     buffered_bytes: AtomicUsize,
     /// The offset that the next chunk has to begin at: what was handed out is contiguous by construction.
     expected: AtomicI64,
+    /// The latest timestamp of what was handed out last, and the first of what is next; [`NO_TIME`] where that is not known.
+    last_ms: AtomicI64,
+    next_ms: AtomicI64,
     /// Wakes who waits for acknowledgements, once somebody does.
     waited_for: AtomicBool,
     /// A record was taken since somebody looked.
@@ -35,14 +39,17 @@ struct Inner {
 }
 
 impl Lease {
-    pub(crate) fn new(stamp: Stamp, paused: bool, progress: Arc<Notify>) -> Self {
+    pub(crate) fn new(stamp: Stamp, tenure: Tenure, paused: bool, progress: Arc<Notify>) -> Self {
         Self(Arc::new(Inner {
             stamp,
+            tenure,
             tracker: OnceLock::new(),
             paused: AtomicBool::new(paused),
             full: AtomicBool::new(false),
             buffered_bytes: AtomicUsize::new(0),
             expected: AtomicI64::new(UNPOSITIONED),
+            last_ms: AtomicI64::new(NO_TIME),
+            next_ms: AtomicI64::new(NO_TIME),
             waited_for: AtomicBool::new(false),
             touched: AtomicBool::new(false),
             progress,
@@ -129,6 +136,28 @@ impl Lease {
         self.0.expected.store(offset, Ordering::Release);
     }
 
+    /// The assignment that it is an epoch of.
+    pub(crate) fn tenure(&self) -> &Tenure {
+        &self.0.tenure
+    }
+
+    /// Says when what was handed out was written, and what comes next, in milliseconds since 1970.
+    pub(crate) fn set_times(&self, last_ms: i64, next_ms: Option<i64>) {
+        // Each tells something by itself: who reads one of them old and the other new is told of either place.
+        self.0.last_ms.store(last_ms, Ordering::Relaxed);
+        self.0.next_ms.store(next_ms.unwrap_or(NO_TIME), Ordering::Relaxed);
+    }
+
+    /// When the last of what was handed out was written.
+    pub(crate) fn last_ms(&self) -> Option<i64> {
+        Some(self.0.last_ms.load(Ordering::Relaxed)).filter(|ms| *ms >= 0)
+    }
+
+    /// When the next to hand out was written, as far as its reader knows.
+    pub(crate) fn next_ms(&self) -> Option<i64> {
+        Some(self.0.next_ms.load(Ordering::Relaxed)).filter(|ms| *ms >= 0)
+    }
+
     /// From here on every acknowledgement wakes the group's task: it waits to give the partition up.
     pub(crate) fn wait_for(&self) {
         self.0.waited_for.store(true, Ordering::SeqCst);
@@ -158,6 +187,39 @@ impl Lease {
 }
 
 const UNPOSITIONED: i64 = i64::MIN;
+/// Records without a timestamp say -1.
+const NO_TIME: i64 = -1;
+
+/// One assignment of a partition: from when it becomes ours until it is being given up, over all epochs that seeks and
+/// truncations begin in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Tenure(Arc<TenureInner>);
+
+#[derive(Debug)]
+struct TenureInner {
+    id: u64,
+    over: AtomicBool,
+}
+
+impl Tenure {
+    /// No other one has that id.
+    pub(crate) fn new(id: u64) -> Self {
+        Self(Arc::new(TenureInner { id, over: AtomicBool::new(false) }))
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Nothing more is handed out in it.
+    pub(crate) fn end(&self) {
+        self.0.over.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.over.load(Ordering::Acquire)
+    }
+}
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -41,16 +41,20 @@
 //! [`Source::events`]. One clone reads.
 
 mod ack;
+mod assignments;
 mod batch;
 mod builder;
+mod partitions;
 mod record;
 mod source;
 mod stream;
 mod until;
 
 pub use ack::Ack;
+pub use assignments::{AssignmentChange, AssignmentStream};
 pub use batch::{Batch, Records};
 pub use builder::SourceBuilder;
+pub use partitions::{PartitionStream, PartitionStreams};
 pub use record::Record;
 pub use source::{Source, SourceCounters};
 pub use stream::{BatchStream, RecordStream};
@@ -59,8 +63,8 @@ pub use until::Until;
 // What a user of a source meets of the crates below.
 pub use client::config;
 pub use client::consumer::{
-    Events, Loaded, OffsetStore, OffsetToStore, PartitionStatus, PartitionToLoad, StoreError, StoredOffset,
-    Storing, TopicPattern,
+    Events, Lag, Loaded, OffsetStore, OffsetToStore, PartitionStatus, PartitionToLoad, StoreError,
+    StoredOffset, Storing, TopicPattern,
 };
 pub use client::{
     Error, ErrorKind, Event, FenceReason, Generation, LeaderEpoch, MoveCause, OffsetSpec, Reset, Result,

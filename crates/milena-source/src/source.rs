@@ -1,16 +1,19 @@
 //! The source itself: what is built once, and handed around.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use client::consumer::{Consumer, Control, Events, MembershipOperation, PartitionStatus, Rebalances};
+use client::consumer::{Consumer, Control, Events, Lag, MembershipOperation, PartitionStatus, Rebalances};
 use client::{Client, Result, Start, TopicPartition};
 
 use crate::ack::AckCounters;
+use crate::assignments::AssignmentStream;
 use crate::builder::SourceBuilder;
-use crate::stream::{BatchStream, RecordStream};
+use crate::partitions::PartitionStreams;
+use crate::stream::{BatchStream, Reading, RecordStream};
 use crate::until::{Bound, Ends, Until};
 
 /// Topics of Kafka as a stream.
@@ -81,9 +84,28 @@ impl Source {
     ///
     /// A source has one reader. Asked for a second one, the stream says so and ends.
     pub fn batches(&self) -> BatchStream {
-        let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let reader = self.take_reader().map(Reading::All);
         let bound = Bound::new(self.0.ends.clone(), self.0.patience);
         BatchStream::new(reader, bound, self.0.acks.clone())
+    }
+
+    /// Reads each partition by a stream of its own, which is handed out when the partition is assigned and ends when it is being
+    /// given up.
+    ///
+    /// A source has one reader. Asked for a second one, the stream says so and ends.
+    pub fn partitions(&self) -> PartitionStreams {
+        let readers = self.take_reader().map(Consumer::split);
+        let bound = Bound::new(self.0.ends.clone(), self.0.patience);
+        PartitionStreams::new(readers, bound, self.0.acks.clone())
+    }
+
+    /// What is assigned, now and as it changes.
+    pub fn assignments(&self) -> AssignmentStream {
+        AssignmentStream::new(&self.0.control)
+    }
+
+    fn take_reader(&self) -> Option<Consumer> {
+        self.0.reader.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Reads record by record.
@@ -105,6 +127,11 @@ impl Source {
     /// How every assigned partition stands at this moment.
     pub fn status(&self) -> Vec<PartitionStatus> {
         self.0.control.status()
+    }
+
+    /// How far behind each assigned partition is, in records and in time, where that is known. Nobody is asked for it.
+    pub fn lag(&self) -> BTreeMap<TopicPartition, Lag> {
+        self.0.control.lag()
     }
 
     /// What the source has done so far.

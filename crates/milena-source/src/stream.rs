@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use client::consumer::Consumer;
+use client::consumer::{Consumer, FetchedBatch, PartitionReader};
 use client::records::{DecodeError, Walk};
 use client::{AckRange, Error, Result};
 use futures_core::Stream;
@@ -20,18 +20,50 @@ use crate::until::Bound;
 /// Ends when the source is drained, or at the end of a bounded read. After an error it goes on with the other partitions,
 /// unless the source itself has ended.
 pub struct BatchStream {
-    reader: Option<Consumer>,
+    reader: Option<Reading>,
     bound: Bound,
     counters: Arc<AckCounters>,
     /// Said once, in place of a reader that somebody else has.
     refusal: Option<Error>,
 }
 
+/// What is read.
+pub(crate) enum Reading {
+    All(Consumer),
+    One(PartitionReader),
+}
+
+impl Reading {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<FetchedBatch>>> {
+        match self {
+            Self::All(consumer) => consumer.poll_next(cx),
+            Self::One(reader) => reader.poll_next(cx),
+        }
+    }
+
+    fn poll_complete(&self, cx: &mut Context<'_>, bound: &mut Bound) -> Poll<()> {
+        match self {
+            Self::All(consumer) => bound.poll_complete(cx, consumer.control()),
+            Self::One(reader) => bound.poll_reached(reader.partition(), reader.position()),
+        }
+    }
+}
+
 impl BatchStream {
-    pub(crate) fn new(reader: Option<Consumer>, bound: Bound, counters: Arc<AckCounters>) -> Self {
+    pub(crate) fn new(reader: Option<Reading>, bound: Bound, counters: Arc<AckCounters>) -> Self {
         let refusal =
             reader.is_none().then(|| Error::config("this source is being read already: it has one reader"));
         Self { reader, bound, counters, refusal }
+    }
+}
+
+impl BatchStream {
+    /// The read is complete. What is read by itself is let go of: others wait for its end.
+    fn end<T>(&mut self) -> Option<T> {
+        if let Some(Reading::One(_)) = self.reader {
+            self.reader = None;
+        }
+        None
     }
 }
 
@@ -52,14 +84,17 @@ impl Stream for BatchStream {
                     this.reader = None;
                     return Poll::Ready(None);
                 }
-                Poll::Pending => return this.bound.poll_complete(cx, reader.control()).map(|()| None),
+                Poll::Pending => {
+                    ready!(reader.poll_complete(cx, &mut this.bound));
+                    return Poll::Ready(this.end());
+                }
             };
             let until = this.bound.ends.of(fetched.partition());
             if fetched.first_offset() >= until {
                 // Beyond the end: not part of this read, and never acknowledged.
                 fetched.acks().abandon(fetched.first_offset());
-                if this.bound.poll_complete(cx, reader.control()).is_ready() {
-                    return Poll::Ready(None);
+                if reader.poll_complete(cx, &mut this.bound).is_ready() {
+                    return Poll::Ready(this.end());
                 }
                 continue;
             }

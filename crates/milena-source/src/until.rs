@@ -43,6 +43,11 @@ impl Bound {
         Self { ends, patience, idle: None }
     }
 
+    /// The same bound for another stream.
+    pub(crate) fn another(&self) -> Self {
+        Self::new(self.ends.clone(), self.patience)
+    }
+
     /// Ready when every assigned partition has come to its end.
     pub(crate) fn poll_complete(&mut self, cx: &mut Context<'_>, control: &Control) -> Poll<()> {
         if !self.ends.is_bounded() {
@@ -50,6 +55,14 @@ impl Bound {
         }
         let done = control.count_if_all(|partition, position| self.ends.is_reached(partition, position));
         self.poll_judge(cx, done)
+    }
+
+    /// Ready when this one partition has come to its end.
+    pub(crate) fn poll_reached(&self, partition: &TopicPartition, position: Option<i64>) -> Poll<()> {
+        match self.ends.is_bounded() && self.ends.is_reached(partition, position) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
     }
 
     /// `done` counts the partitions, all of which have come to their ends; it is none where one has not, or where it is open

@@ -158,6 +158,8 @@ pub enum Event {
         /// Why.
         error: Error,
     },
+    /// The consumer has ended, by itself or because it was closed. Nothing follows.
+    Closed,
     /// So many events were not seen by this receiver: it was too slow.
     Missed {
         /// How many.
@@ -225,6 +227,7 @@ impl fmt::Display for Event {
             Self::Trouble { error } => write!(f, "trying again: {error}"),
             Self::Left => write!(f, "left the group"),
             Self::Failed { error } => write!(f, "ended: {error}"),
+            Self::Closed => write!(f, "closed"),
             Self::Missed { events } => write!(f, "{events} events were not seen in time"),
         }
     }
@@ -304,7 +307,7 @@ impl EventSender {
             Event::Lost { .. } | Event::Fenced { .. } | Event::Stalled { .. } => {
                 tracing::warn!(target: "milena::consumer", "{event}");
             }
-            Event::Committed { .. } | Event::Superseded { .. } => {
+            Event::Committed { .. } | Event::Superseded { .. } | Event::Closed => {
                 tracing::debug!(target: "milena::consumer", "{event}");
             }
             // While a coordinator is dead it is found and lost all the time.

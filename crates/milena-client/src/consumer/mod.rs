@@ -7,11 +7,13 @@
 mod drive;
 mod epochs;
 pub(crate) mod event;
+mod lag;
 pub(crate) mod outage;
 mod pattern;
 mod positions;
 pub(crate) mod rebalances;
 mod spans;
+mod split;
 mod stall;
 mod store;
 mod subscribed;
@@ -20,13 +22,15 @@ mod subscription;
 pub use crate::fetch::{BatchRecords, FetchedBatch, LogEnds};
 pub use crate::lease::Lease;
 pub use event::{Event, Events, Undrained};
+pub use lag::Lag;
 pub use pattern::TopicPattern;
 pub use proto::group::MembershipOperation;
 pub use rebalances::{Rebalances, StepTimes};
+pub use split::{PartitionReader, PartitionReaders};
 pub use store::{Loaded, OffsetStore, OffsetToStore, PartitionToLoad, StoreError, StoredOffset, Storing};
 pub use subscription::Subscription;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -97,6 +101,8 @@ pub struct PartitionStatus {
     pub buffered_bytes: usize,
     /// Where the log began and ended at the last fetch.
     pub log: Option<LogEnds>,
+    /// How far behind its reader is; `None` until the position and the end of the log are known.
+    pub lag: Option<Lag>,
 }
 
 /// What became of what was fetched.
@@ -252,18 +258,7 @@ impl Consumer {
 
     /// [`next`](Self::next) for those who write streams.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<FetchedBatch>>> {
-        loop {
-            match ready!(self.reader.poll_read(cx)) {
-                None => return Poll::Ready(None),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                Some(Ok(Read::Batch(batch))) => return Poll::Ready(Some(Ok(batch))),
-                Some(Ok(Read::Corrupt { lease, offset, error })) => {
-                    if let Some(error) = self.control.fetcher.corrupt(clock::now(), &lease, offset, error) {
-                        return Poll::Ready(Some(Err(error)));
-                    }
-                }
-            }
-        }
+        self.control.poll_read(cx, &mut self.reader)
     }
 
     /// A handle that steers it.
@@ -276,6 +271,37 @@ impl Control {
     /// What happens from here on.
     pub fn events(&self) -> Events {
         self.events.subscribe()
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, reader: &mut Reader) -> Poll<Option<Result<FetchedBatch>>> {
+        loop {
+            match ready!(reader.poll_read(cx)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Ok(Read::Batch(batch))) => return Poll::Ready(Some(Ok(batch))),
+                Some(Ok(Read::Corrupt { lease, offset, error })) => {
+                    if let Some(error) = self.fetcher.corrupt(clock::now(), &lease, offset, error) {
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is assigned, and as the how-manieth assignment: a partition that went away and came back has another number, one
+    /// whose position was moved has the same.
+    pub fn assignment(&self) -> BTreeMap<TopicPartition, u64> {
+        self.fetcher.tenures().into_iter().map(|(partition, tenure)| (partition, tenure.id())).collect()
+    }
+
+    /// Whether the consumer has ended.
+    pub fn is_closed(&self) -> bool {
+        self.fetcher.is_closed()
+    }
+
+    /// How far behind the reader of each assigned partition is, where that is known: part of [`status`](Self::status).
+    pub fn lag(&self) -> BTreeMap<TopicPartition, Lag> {
+        self.status().into_iter().filter_map(|status| Some((status.partition, status.lag?))).collect()
     }
 
     /// How every assigned partition stands.

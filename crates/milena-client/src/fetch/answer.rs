@@ -29,19 +29,20 @@ pub(super) struct Applied {
     pub(super) pause: bool,
     /// Metadata is out of date.
     pub(super) refresh: bool,
+    /// A partition is fetched from another broker from here on, which may have no task yet.
+    pub(super) redirected: bool,
 }
 
-/// How long a replica that a leader named is fetched from before the leader is asked again (KIP-392).
-const REPLICA_LEASE: Duration = Duration::from_secs(5 * 60);
 /// An error that somebody has to do something about is tried again this much later.
 const LEISURE: Duration = Duration::from_secs(1);
 
-/// Carries out an answer. There was `room` for so many bytes in it.
+/// Carries out an answer. There was `room` for so many bytes in it, and it holds so many of the budget.
 pub(super) fn apply(
     shared: &Shared,
     now: Instant,
     feed: Feed,
     room: usize,
+    held: usize,
     answer: Answer<'_>,
     endpoints: &[NodeEndpoint],
 ) -> Applied {
@@ -105,6 +106,11 @@ pub(super) fn apply(
     }
     applied.brought = !chunks.is_empty();
     if applied.brought {
+        for chunk in &mut chunks {
+            if shared.queue.wants_alone(chunk, held) {
+                chunk.detach(&shared.inner().dialer.pool, &shared.budget);
+            }
+        }
         shared.queue.push(chunks);
     }
     applied
@@ -181,8 +187,11 @@ impl PartitionAnswer<'_> {
 
     fn preferred(&mut self, replica: BrokerId) {
         let leader = self.entry.leader.unwrap_or(self.broker);
-        let followed =
-            self.entry.replica.handle_preferred(self.now, self.broker, leader, replica, REPLICA_LEASE);
+        // KIP-392: then the leader is asked again. Java's SubscriptionState reckons with the age of metadata, too.
+        let lease = self.shared.client.config().metadata_max_age();
+        let followed = self.entry.replica.handle_preferred(self.now, self.broker, leader, replica, lease);
+        tracing::debug!(target: "milena::fetch", partition = %self.tp, %leader, %replica, followed, "preferred replica");
+        self.applied.redirected |= followed;
         if !followed {
             self.entry.not_before = Some(self.now + self.entry.backoff.next_delay());
         }

@@ -84,6 +84,8 @@ struct Rest {
 /// An answer, and how long it was in coming.
 struct Answered {
     response: FetchResponse,
+    /// Bytes of memory that it takes, and holds of the budget.
+    held: usize,
     wait: Duration,
     transfer: Duration,
 }
@@ -275,14 +277,15 @@ impl Task {
         let timeout = self.shared.config.max_wait() + self.shared.client.config().request_timeout();
         let frame_max = self.shared.config.max_frame_bytes();
         let answer = link.call_raw(request, newest, timeout, frame_max).await?;
-        credit.resize(answer.capacity());
+        let held = answer.capacity();
+        credit.resize(held);
         let (version, wait, transfer) = (answer.version, answer.wait, answer.transfer);
         let frame = link.share(answer.frame, Some(credit));
         let response = decode::<FetchRequest>(version, frame).map_err(|error| {
             error.api(FetchRequest::API, version).at_broker(Some(self.feed.broker), link.address())
         })?;
         self.link = Some(link);
-        Ok(Answered { response, wait, transfer })
+        Ok(Answered { response, held, wait, transfer })
     }
 
     fn handle_response(&mut self, request: &FetchRequest, answered: &Answered) {
@@ -294,7 +297,10 @@ impl Task {
         // A throttled answer is empty, whatever there is.
         let room = if throttle > 0 { 0 } else { usize::try_from(request.max_bytes).unwrap_or(0) };
         let applied = match self.session.handle_response(response) {
-            Ok(answer) => apply(&self.shared, now, self.feed, room, answer, &response.node_endpoints),
+            Ok(answer) => {
+                let endpoints = &response.node_endpoints;
+                apply(&self.shared, now, self.feed, room, answered.held, answer, endpoints)
+            }
             Err(refused) => {
                 tracing::debug!(broker = %self.feed.broker, %refused, "fetch answer refused");
                 if refused.is_violation() {
@@ -329,6 +335,9 @@ impl Task {
         if applied.refresh {
             self.shared.client.metadata().refresh_soon();
         }
+        if applied.redirected {
+            self.shared.spawn_new(now);
+        }
         if throttle > 0 {
             // KIP-219: the broker has muted the connection for that long anyway.
             let until = now + Duration::from_millis(throttle).min(THROTTLE_MAX);
@@ -355,6 +364,7 @@ impl Task {
     fn handle_failure(&mut self, error: Error) {
         self.link = None;
         self.session.handle_failure();
+        self.shared.table().replica_failed(clock::now(), self.feed.broker);
         self.release();
         self.pause(clock::now());
         self.shared.client.metadata().refresh_soon();

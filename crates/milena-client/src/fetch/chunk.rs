@@ -2,17 +2,24 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use proto::fetch::Fetched;
 use proto::offsets::AckRange;
 use proto::types::TopicPartition;
-use records::{AbortedTxn, Batch, Batches, DecodedBatch, Records, TxnFilter};
+use records::{
+    AbortedTxn, Batch, BatchHeader, Batches, DecodeError, DecodedBatch, Records, TimestampType, TxnFilter,
+};
 
+use crate::budget::Budget;
+use crate::buffer::BufferPool;
 use crate::fetch::ahead::Runs;
 use crate::lease::Lease;
 
 /// What one fetch brought of one partition: undecoded batches, and where they stand.
 pub(crate) struct Chunk {
     pub(crate) lease: Lease,
+    /// All bytes of it.
+    records: Bytes,
     /// The next offset to hand out of it.
     pub(crate) next: i64,
     /// Where the partition goes on after it.
@@ -23,7 +30,7 @@ pub(crate) struct Chunk {
     /// Bytes of its compressed batches, as the walk over the headers counted them.
     pub(crate) compressed_bytes: usize,
     /// A batch that was looked at and cannot be handed out yet.
-    pub(crate) pending: Option<Batch>,
+    pub(crate) pending: Option<Result<Batch, DecodeError>>,
     /// Its compressed batches, decoded ahead where there was time.
     pub(crate) runs: Runs,
     /// Tells aborted records and control records.
@@ -64,6 +71,7 @@ impl Chunk {
         };
         Self {
             lease,
+            records: fetched.records.clone(),
             next: fetched.from,
             end: fetched.next_offset,
             bytes: fetched.records.len(),
@@ -74,6 +82,43 @@ impl Chunk {
             filter,
             log,
         }
+    }
+}
+
+impl Chunk {
+    /// Copies it out of the answer that it came in, most of which is other partitions'. Nothing of it has been read yet.
+    pub(crate) fn detach(&mut self, pool: &BufferPool, budget: &Budget) {
+        let copied = pool.share(self.records.to_vec(), Some(budget.take(self.records.len())));
+        self.batches = Batches::new(copied.clone());
+        self.records = copied;
+    }
+
+    /// The next batch.
+    pub(crate) fn next_batch(&mut self) -> Option<Result<Batch, DecodeError>> {
+        self.pending.take().or_else(|| self.batches.next())
+    }
+
+    /// When the next batch was written, in milliseconds since 1970; it is looked at for that, and is still the next one.
+    pub(crate) fn peek_ms(&mut self) -> Option<i64> {
+        if self.pending.is_none() {
+            self.pending = self.batches.next();
+        }
+        self.first_ms()
+    }
+
+    /// When the next batch was written, as far as that is known without looking further.
+    pub(crate) fn first_ms(&self) -> Option<i64> {
+        let batch = self.pending.as_ref()?.as_ref().ok()?;
+        Some(first_ms(batch.header())).filter(|ms| *ms >= 0)
+    }
+}
+
+/// The first timestamp of a batch.
+fn first_ms(header: &BatchHeader) -> i64 {
+    match header.timestamp_type() {
+        // All of it has the time at which it was appended.
+        TimestampType::LogAppendTime => header.max_timestamp(),
+        _ => header.base_timestamp(),
     }
 }
 
@@ -152,7 +197,7 @@ pub struct BatchRecords<'a> {
 }
 
 impl<'a> Iterator for BatchRecords<'a> {
-    type Item = Result<records::Record<'a>, records::DecodeError>;
+    type Item = Result<records::Record<'a>, DecodeError>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {

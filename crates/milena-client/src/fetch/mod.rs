@@ -8,7 +8,7 @@ mod ahead;
 mod answer;
 mod broker;
 mod chunk;
-mod queue;
+pub(crate) mod queue;
 pub(crate) mod reader;
 mod table;
 
@@ -38,7 +38,7 @@ use crate::error::{Error, Result};
 use crate::fetch::ahead::Ahead;
 use crate::fetch::queue::Queue;
 use crate::fetch::table::{Feed, Table};
-use crate::lease::Lease;
+use crate::lease::{Lease, Tenure};
 use crate::metadata::Interest;
 use crate::net::as_call_failed;
 use crate::offsets::{CommittedOffsets, OffsetsOf};
@@ -199,13 +199,9 @@ impl Fetcher {
     pub(crate) fn handle_view(&self, now: Instant) -> Vec<Stamp> {
         let mut table = self.0.table();
         let ended = self.0.client.metadata().view(|view| table.handle_view(view));
-        let feeds = table.new_feeds(now);
         self.0.report(&mut table);
         drop(table);
-        for feed in feeds {
-            self.0.inner().open_ahead(feed.broker);
-            self.0.spawn(feed);
-        }
+        self.0.spawn_new(now);
         if !ended.is_empty() {
             self.0.queue.sweep();
         }
@@ -280,12 +276,28 @@ impl Fetcher {
     // --- Where it stands -----------------------------------------------------------------------------------------
 
     pub(crate) fn status(&self) -> Vec<PartitionStatus> {
-        self.0.table().status()
+        let waiting = self.0.queue.first_times();
+        self.0.table().status(self.0.is_committed_only(), &waiting)
+    }
+
+    /// What is ours, and which assignment of it that is.
+    pub(crate) fn tenures(&self) -> Vec<(TopicPartition, Tenure)> {
+        self.0.table().leases().map(|lease| (lease.partition().clone(), lease.tenure().clone())).collect()
+    }
+
+    /// Whether nothing is read any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.is_closed()
     }
 
     /// The next offset to hand out of each partition.
     pub(crate) fn positions(&self) -> Vec<(TopicPartition, Option<i64>)> {
         self.0.table().leases().map(|lease| (lease.partition().clone(), lease.position())).collect()
+    }
+
+    /// The next offset to hand out of a partition.
+    pub(crate) fn position(&self, partition: &TopicPartition) -> Option<i64> {
+        self.0.table().lease(partition)?.position()
     }
 
     /// How many partitions are ours, if `test` holds for each and the next offset to hand out of it. `None` while it is open
@@ -441,6 +453,15 @@ impl Shared {
 
     fn inner(&self) -> &Arc<Inner> {
         self.client.inner()
+    }
+
+    /// Starts the tasks of brokers that are to be fetched from and have none.
+    fn spawn_new(self: &Arc<Self>, now: Instant) {
+        let feeds = self.table().new_feeds(now);
+        for feed in feeds {
+            self.inner().open_ahead(feed.broker);
+            self.spawn(feed);
+        }
     }
 
     /// Starts the task of a feed.

@@ -13,11 +13,13 @@ use crate::error::Result;
 use crate::fetch::ahead::Found;
 use crate::fetch::chunk::{Chunk, FetchedBatch};
 use crate::fetch::queue::{Counters, Next, Queue};
-use crate::lease::Lease;
+use crate::lease::{Lease, Tenure};
 
-/// Turns chunks into batches. There is one for each queue.
+/// Turns chunks into batches. There is one for each queue, or one for each assignment of a partition.
 pub(crate) struct Reader {
     queue: Arc<Queue>,
+    /// The one assignment that it reads; `None` if it reads all there is.
+    of: Option<Tenure>,
     open: Option<Chunk>,
     decompressor: Decompressor,
     budget: Budget,
@@ -37,7 +39,21 @@ pub(crate) enum Read {
 impl Reader {
     pub(crate) fn new(queue: Arc<Queue>, budget: Budget) -> Self {
         let decompressor = queue.ahead.decompressor();
-        Self { queue, open: None, decompressor, budget }
+        Self { queue, of: None, open: None, decompressor, budget }
+    }
+
+    /// Reads one partition, until it is being given up.
+    pub(crate) fn of(queue: Arc<Queue>, tenure: Tenure, budget: Budget) -> Self {
+        Self { of: Some(tenure), ..Self::new(queue, budget) }
+    }
+
+    /// What others can be made from.
+    pub(crate) fn into_parts(self) -> (Arc<Queue>, Budget) {
+        // What it has open would be lost with it.
+        if let Some(chunk) = self.open {
+            self.queue.push_front(chunk);
+        }
+        (self.queue, self.budget)
     }
 
     /// The next batch with records in it; `None` at the end.
@@ -67,7 +83,7 @@ impl Reader {
             }
             match self.open {
                 Some(_) => {}
-                None => match ready!(self.queue.poll_next(cx)) {
+                None => match ready!(self.queue.poll_next(cx, self.of.as_ref())) {
                     Next::Chunk(chunk) => self.open = Some(chunk),
                     Next::Error(error) => return Poll::Ready(Some(Err(error))),
                     Next::Closed => return Poll::Ready(None),
@@ -83,7 +99,7 @@ impl Reader {
             self.queue.counters.stale_chunks.fetch_add(1, Ordering::Relaxed);
             return Step::End;
         }
-        let batch = match chunk.pending.take().map(Ok).or_else(|| chunk.batches.next()) {
+        let batch = match chunk.next_batch() {
             Some(Ok(batch)) => batch,
             Some(Err(error)) => return Step::Corrupt(error),
             None => {
@@ -111,7 +127,7 @@ impl Reader {
             Poll::Ready(Ok(decoded)) => decoded,
             Poll::Ready(Err(error)) => return Step::Corrupt(error),
             Poll::Pending => {
-                chunk.pending = Some(batch);
+                chunk.pending = Some(Ok(batch));
                 return Step::Wait;
             }
         };
@@ -128,7 +144,7 @@ impl Reader {
             Err(Undeliverable::Full) => {
                 // Nothing is lost: the partition waits for acknowledgements, and this batch is its next one.
                 chunk.lease.set_full();
-                chunk.pending = Some(batch);
+                chunk.pending = Some(Ok(batch));
                 return Step::Again;
             }
             Err(Undeliverable::Draining | Undeliverable::Fenced(_)) => {
@@ -139,6 +155,8 @@ impl Reader {
         chunk.bytes = chunk.bytes.saturating_sub(size);
         chunk.next = next;
         chunk.lease.set_position(next);
+        let next_ms = chunk.peek_ms();
+        chunk.lease.set_times(batch.header().max_timestamp(), next_ms);
         let counters = &self.queue.counters;
         counters.delivered_batches.fetch_add(1, Ordering::Release);
         counters.delivered_bytes.fetch_add(size as u64, Ordering::Relaxed);

@@ -21,10 +21,10 @@ use tokio::sync::Notify;
 
 use crate::clock;
 use crate::config::{ClientConfig, FetchConfig, NewPartitions};
-use crate::consumer::{Event, PartitionStatus};
+use crate::consumer::{Event, Lag, PartitionStatus};
 use crate::error::{Error, ErrorKind};
 use crate::fetch::{Asked, LogEnds};
-use crate::lease::Lease;
+use crate::lease::{Lease, Tenure};
 use crate::offsets::{CommittedOffset, OffsetsOf};
 use crate::seeds::Seeds;
 
@@ -39,6 +39,8 @@ pub(super) struct Table {
     version: u64,
     /// At which version a feed had no partition that its broker is silent about.
     calm: BTreeMap<Feed, u64>,
+    /// Assignments so far.
+    tenures: u64,
     /// It is known what is ours, and no rebalance is under way.
     settled: bool,
     /// Brokers that have a task, and how many: their partitions are dealt out among these.
@@ -111,6 +113,7 @@ impl Table {
             stirred: BTreeSet::new(),
             version: 0,
             calm: BTreeMap::new(),
+            tenures: 0,
             settled: false,
             feeds: BTreeMap::new(),
             reset: fetch.offset_reset().into(),
@@ -134,7 +137,8 @@ impl Table {
     ) {
         let stamp = self.assignments.assign(tp.clone(), topic_id, wire_epoch);
         let position = Position::new(start, self.reset, self.backoff());
-        self.enter(tp, stamp, start, position, false);
+        self.tenures += 1;
+        self.enter(tp, stamp, Tenure::new(self.tenures), start, position, false);
     }
 
     fn backoff(&self) -> Backoff {
@@ -143,10 +147,18 @@ impl Table {
     }
 
     /// A new epoch of a partition: a new lease, a new position, nothing kept of the old ones.
-    fn enter(&mut self, tp: TopicPartition, stamp: Stamp, start: Start, position: Position, paused: bool) {
+    fn enter(
+        &mut self,
+        tp: TopicPartition,
+        stamp: Stamp,
+        tenure: Tenure,
+        start: Start,
+        position: Position,
+        paused: bool,
+    ) {
         let position = position.numbered_from(first_question(stamp.epoch()));
         let entry = Entry {
-            lease: Lease::new(stamp, paused, self.progress.clone()),
+            lease: Lease::new(stamp, tenure, paused, self.progress.clone()),
             position,
             leader: None,
             leader_epoch: None,
@@ -185,13 +197,16 @@ impl Table {
             && let Some(entry) = self.entries.get(tp)
         {
             entry.lease.wait_for();
+            entry.lease.tenure().end();
         }
     }
 
     pub(super) fn end(&mut self, tp: &TopicPartition, reason: FenceReason) -> Option<Stamp> {
         self.version += 1;
-        self.entries.remove(tp);
         self.stirred.remove(tp);
+        if let Some(entry) = self.entries.remove(tp) {
+            entry.lease.tenure().end();
+        }
         match reason {
             FenceReason::Lost => self.assignments.lose(tp),
             _ => self.assignments.revoke(tp),
@@ -209,6 +224,9 @@ impl Table {
     /// Nothing is ours any more.
     pub(super) fn end_all(&mut self, reason: FenceReason) -> Vec<Stamp> {
         self.version += 1;
+        for lease in self.leases() {
+            lease.tenure().end();
+        }
         self.entries.clear();
         self.stirred.clear();
         self.assignments.end_all(reason)
@@ -217,9 +235,10 @@ impl Table {
     pub(super) fn seek(&mut self, tp: &TopicPartition, to: Start) -> Option<Stamp> {
         let old = self.entries.get(tp)?;
         let (paused, ended, start) = (old.lease.is_paused(), old.lease.stamp().clone(), old.start);
+        let tenure = old.lease.tenure().clone();
         let position = Position::instead_of(old.at(), MoveCause::Seek, to, self.reset, self.backoff());
         let stamp = self.assignments.seek(tp)?;
-        self.enter(tp.clone(), stamp, start, position, paused);
+        self.enter(tp.clone(), stamp, tenure, start, position, paused);
         Some(ended)
     }
 
@@ -268,6 +287,7 @@ impl Table {
             for tp in self.assignments.handle_topic_id(&topic, id) {
                 let Some(old) = self.entries.get(&tp) else { continue };
                 let (paused, stamp, start) = (old.lease.is_paused(), old.lease.stamp().clone(), old.start);
+                let tenure = old.lease.tenure().clone();
                 // What the group had committed was for the old topic. Asking by id tells; where brokers cannot be asked by
                 // id, deletion has removed the old offsets (facts measured on 3.9 and 4.3).
                 let cause = MoveCause::TopicRecreated;
@@ -278,7 +298,7 @@ impl Table {
                 let position = Position::instead_of(old.at(), cause, start, self.reset, self.backoff());
                 let Some(new) = self.assignments.topic_recreated(&tp, id) else { continue };
                 ended.push(stamp);
-                self.enter(tp, new, start, position, paused);
+                self.enter(tp, new, tenure, start, position, paused);
             }
         }
         ended
@@ -427,8 +447,24 @@ impl Table {
         self.entries.get_mut(tp).map(|entry| &mut **entry).filter(|entry| entry.lease.epoch() == epoch)
     }
 
-    pub(super) fn status(&self) -> Vec<PartitionStatus> {
-        self.entries.iter().map(|(tp, entry)| entry.status(tp, self.topic_id(tp))).collect()
+    pub(super) fn status(&self, committed_only: bool, waiting: &BTreeMap<u64, i64>) -> Vec<PartitionStatus> {
+        let entries = self.entries.iter();
+        entries
+            .map(|(tp, entry)| {
+                let waiting_ms = waiting.get(&entry.lease.epoch().0).copied();
+                entry.status(tp, self.topic_id(tp), entry.lag(committed_only, waiting_ms))
+            })
+            .collect()
+    }
+
+    /// Nobody reads from this broker what it does not lead: it failed. Who was sent there by a leader asks the leader again.
+    pub(super) fn replica_failed(&mut self, now: Instant, broker: BrokerId) {
+        self.version += 1;
+        for entry in self.entries.values_mut() {
+            if entry.leader != Some(broker) && entry.source(now) == Some(broker) {
+                entry.replica.handle_failure();
+            }
+        }
     }
 
     pub(super) fn note_committed(&mut self, tp: &TopicPartition, epoch: AssignmentEpoch, offset: i64) {
@@ -629,6 +665,7 @@ impl Table {
             entry.lease.begin_at(to);
         } else {
             let (paused, ended) = (entry.lease.is_paused(), entry.lease.stamp().clone());
+            let tenure = entry.lease.tenure().clone();
             let Some(stamp) = self.assignments.seek(&tp) else { return };
             let mut begin = to;
             match (entry.lease.position(), from) {
@@ -642,7 +679,7 @@ impl Table {
                 }
                 _ => {}
             }
-            let lease = Lease::new(stamp, paused, self.progress.clone());
+            let lease = Lease::new(stamp, tenure, paused, self.progress.clone());
             lease.begin_at(begin);
             entry.lease = lease;
             entry.corrupt = None;
@@ -686,7 +723,17 @@ impl Entry {
         self.stuck
     }
 
-    fn status(&self, tp: &TopicPartition, topic_id: TopicId) -> PartitionStatus {
+    /// How far behind its reader is. `waiting_ms` is when the first of what waits in the queue was written.
+    fn lag(&self, committed_only: bool, waiting_ms: Option<i64>) -> Option<Lag> {
+        let lease = &self.lease;
+        // What the reader has open comes before what waits; and where nothing is known of what is next, it was written after
+        // what came last.
+        let next_ms = lease.next_ms().or(waiting_ms).or(lease.last_ms());
+        let (end, position) = (self.log?.readable_end(committed_only), lease.position()?);
+        Some(Lag::new(end, position, next_ms, clock::wall_ms()))
+    }
+
+    fn status(&self, tp: &TopicPartition, topic_id: TopicId, lag: Option<Lag>) -> PartitionStatus {
         let tracker = self.lease.tracker();
         let outstanding = tracker.map(|tracker| tracker.outstanding()).unwrap_or_default();
         PartitionStatus {
@@ -704,6 +751,7 @@ impl Entry {
             oldest_unacked: outstanding.oldest,
             buffered_bytes: self.lease.buffered_bytes(),
             log: self.log,
+            lag,
         }
     }
 }

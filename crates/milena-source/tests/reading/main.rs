@@ -1,6 +1,10 @@
 //! What is read, and from where on: a source on a cluster in memory, under a clock that stands still while there is work.
 
+mod lag;
 mod offset_store;
+mod recovery;
+mod replicas;
+mod streams;
 mod subscriptions;
 
 use std::collections::BTreeMap;

@@ -123,6 +123,7 @@ impl Drive {
             self.handle_commit_event(clock::now(), event);
         }
         self.parts.fetcher.close();
+        self.parts.events.send(Event::Closed);
         for waiter in self.commit_waiters.drain(..) {
             let _ = waiter.send(Err(Error::closed("the consumer")));
         }

@@ -10,6 +10,7 @@ use super::*;
 use crate::fetch::LogEnds;
 use crate::fetch::queue::Queue;
 use crate::fetch::reader::{Read, Reader};
+use crate::lease::Tenure;
 
 const BUDGET: usize = 64 << 20;
 
@@ -32,7 +33,7 @@ impl Bench {
         let partition = TopicPartition::new("t", 0);
         let mut assignments = Assignments::new();
         let stamp = assignments.assign(partition.clone(), TopicId::default(), Generation(1));
-        let lease = Lease::new(stamp, false, Arc::new(Notify::new()));
+        let lease = Lease::new(stamp, Tenure::new(1), false, Arc::new(Notify::new()));
         lease.begin_at(0);
         let budget = Budget::new(bytes);
         let queue = Arc::new(Queue::new(
