@@ -197,7 +197,8 @@ impl Accumulator {
         }
         let message = answer.error_message.clone().filter(|message| !message.is_empty());
         let records = answer.record_errors.clone();
-        self.fail(tp, Why::Refused { error, message, records });
+        let why = Why::Refused { error, message, records };
+        if error.is_retriable() { self.give_up(tp, why) } else { self.fail(tp, why) }
     }
 
     /// Nobody knows what became of a try.
@@ -220,8 +221,15 @@ impl Accumulator {
         if batch.tries <= self.settings.retries {
             self.retry(now, tp, sent);
         } else {
-            self.fail(tp, why);
+            self.give_up(tp, why);
         }
+    }
+
+    /// Fails the first batch after its last try. What stood in its way must not stand in the way of the next one, which may
+    /// have no other try either: so the cluster is looked at again here, too.
+    fn give_up(&mut self, tp: &TopicPartition, why: Why) {
+        self.events.push_back(ProduceEvent::MetadataStale);
+        self.fail(tp, why);
     }
 
     /// Leaves the first batch where it is, to be sent again after a pause, or as soon as there is news of its leader.

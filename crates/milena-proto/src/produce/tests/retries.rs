@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::script::{DELIVERY_TIMEOUT, LINGER, RETRY_BACKOFF, Script, hint};
+use super::script::{Call, DELIVERY_TIMEOUT, LINGER, RETRY_BACKOFF, Script, hint};
 use crate::produce::{ProduceEvent, Setback, Why};
 use crate::types::{BrokerId, CallFailed};
 use crate::wire::ErrorCode;
@@ -125,6 +125,26 @@ fn retries_end() {
     script.fails(&call, CallFailed::TimedOut);
     let (_, undelivered) = script.failed();
     assert_eq!((undelivered.why, undelivered.maybe_written), (Why::Unanswered(CallFailed::TimedOut), true));
+}
+
+#[test]
+fn a_moved_leader_is_looked_for_also_by_a_producer_that_never_retries() {
+    let mut script = Script::with(|settings| settings.retries = 0);
+    let ways: [fn(&mut Script, &Call); 3] = [
+        |script, call| _ = script.answer(call, ErrorCode::NOT_LEADER_OR_FOLLOWER),
+        |script, call| _ = script.fails(call, CallFailed::Disconnected),
+        |script, call| script.accumulator.handle_unreachable(script.now, call.id),
+    ];
+    for fail in ways {
+        script.append(0);
+        let call = script.after(LINGER).sends();
+        fail(&mut script, &call);
+        let events = script.events();
+        assert!(
+            matches!(events[..], [ProduceEvent::MetadataStale, ProduceEvent::Failed { .. }]),
+            "the next record would go to the same place: {events:?}"
+        );
+    }
 }
 
 #[test]
