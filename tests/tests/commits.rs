@@ -355,3 +355,9 @@ async fn commits_are_true_on_4_3() {
 async fn commits_are_true_on_3_9() {
     all(Version(3, 9, 2)).await;
 }
+
+/// The first with KIP-848 switched on, and with one version of its commits only.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_are_true_on_4_0() {
+    all(Version(4, 0, 0)).await;
+}

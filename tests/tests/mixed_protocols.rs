@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use client::Event;
 use milena_tests::fixture::crew::Crew;
 use milena_tests::fixture::kafka::{Kafka, Options, Version};
+use milena_tests::fixture::member::Member;
 use milena_tests::fixture::offsets_log::{commits_of, regressions};
 use milena_tests::fixture::process::Process;
 use milena_tests::fixture::produce::produce;
@@ -186,4 +189,58 @@ async fn a_group_changes_its_protocol_under_its_members() {
     let options = Options::new(Version::NEWEST).property("group.consumer.migration.policy", "bidirectional");
     let kafka = Arc::new(start(options).await.expect("Kafka starts"));
     tokio::join!(upgrade(&kafka), downgrade(&kafka), there_and_back(&kafka));
+}
+
+/// A member that asks for the consumer protocol speaks the classic one where there is no other, and says so.
+async fn falls_back(options: Options) {
+    let kafka = start(options).await.expect("Kafka starts");
+    let group = "falls-back";
+    kafka.create_topic(group, 2, 1, &[]).expect("the topic is created");
+    for partition in 0..2 {
+        produce(&kafka, group, partition, 20);
+    }
+    let member = Member::join(group, &kafka.bootstrap(), group, group, &[sharing(CONSUMER)]).await;
+    member.until_owns(group, &[0, 1]).await;
+    member
+        .until("falling back", |seen| seen.events.iter().any(|event| matches!(event, Event::FellBack { .. })))
+        .await;
+    member.until_delivered(group, 0, 20).await;
+    member.until_delivered(group, 1, 20).await;
+    member.ack_all();
+    member.close(Duration::from_secs(20)).await.expect("all is acknowledged");
+    let commits = commits_of(&kafka, group).expect("the log of commits is read");
+    assert_eq!(commits.iter().filter_map(|commit| Some(commit.value.as_ref()?.offset)).max(), Some(20));
+    // Whoever insists is told why it cannot be.
+    let strict =
+        Member::join("strict", &kafka.bootstrap(), group, group, &[sharing(CONSUMER), NO_FALLBACK]).await;
+    strict
+        .until("the end", |seen| seen.events.iter().any(|event| matches!(event, Event::Failed { .. })))
+        .await;
+}
+
+/// A broker that has never heard of it, one on which it is not switched on, and one that has it but whose cluster has not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_protocol_the_classic_one_is_spoken() {
+    falls_back(Options::new(Version::LAST_2)).await;
+    let off = ("group.coordinator.rebalance.protocols", "classic");
+    falls_back(Options::new(Version::LAST_3).property(off.0, off.1)).await;
+    let feature =
+        Options::new(Version::NEWEST).format_argument("--feature").format_argument("group.version=0");
+    falls_back(feature).await;
+}
+
+/// A classic group that the broker does not convert is joined as what it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_classic_group_that_is_not_converted_is_joined_as_one() {
+    let options = Options::new(Version::NEWEST).property("group.consumer.migration.policy", "disabled");
+    let kafka = start(options).await.expect("Kafka starts");
+    let mut group = Group::new(&kafka, "not-converted");
+    group.join("milena-classic-1").await;
+    let member =
+        Member::join("newcomer", &kafka.bootstrap(), &group.name, &group.name, &[sharing(CONSUMER)]).await;
+    member.until("a share", |seen| seen.owned.len() == 3).await;
+    assert!(member.seen().events.iter().any(|event| matches!(event, Event::FellBack { .. })));
+    member.close(Duration::from_secs(20)).await.expect("there is nothing to acknowledge");
+    group.leave("milena-classic-1").await;
+    group.check();
 }

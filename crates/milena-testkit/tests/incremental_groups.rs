@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use client::TopicPartition;
 use client::consumer::{Event, Events};
+use client::{MoveCause, TopicPartition};
 use futures_util::StreamExt;
 use milena_testkit::{ApiKey, Cluster, ErrorCode};
 use source::{Source, SourceBuilder};
@@ -285,5 +285,44 @@ async fn without_the_protocol_the_classic_one_is_spoken() {
             }
         };
         assert!(error.to_string().contains("ConsumerGroupHeartbeat"), "{error}");
+    }
+}
+
+/// A topic that is deleted and created again is another one. Its partitions are not the member's until the coordinator says so:
+/// it may give them to somebody else while the old ones are still being given up.
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_is_created_again_is_read_by_who_is_given_it() {
+    let cluster = cluster();
+    let mut members = [Member::join(source(&cluster)).await, Member::join(source(&cluster)).await];
+    let mut owned = Vec::new();
+    for member in &mut members {
+        owned.push(member.has(3).await);
+    }
+    write(&cluster, 50);
+    until_committed(&cluster, 50).await;
+    let before: usize = members.iter().map(Member::read).sum();
+    cluster.recreate_topic(TOPIC).unwrap();
+    write(&cluster, 50);
+    until_committed(&cluster, 50).await;
+    for (member, mut owned) in members.iter_mut().zip(owned) {
+        let mut moves = 0;
+        while let Some(event) = member.events.try_next() {
+            match event {
+                Event::Assigned { assignment, .. } => owned = assignment,
+                Event::Moved { partition, cause, .. } => {
+                    assert!(owned.contains(&partition), "{partition} is read");
+                    assert_ne!(cause, MoveCause::TopicRecreated, "{partition} is the coordinator's to give");
+                    moves += 1;
+                }
+                Event::Lost { partitions, .. } => owned.retain(|partition| !partitions.contains(partition)),
+                _ => {}
+            }
+        }
+        assert_eq!((owned.len(), moves >= 3), (3, true));
+    }
+    let read: usize = members.iter().map(Member::read).sum();
+    assert_eq!(read - before, 300, "each record of the new topic once");
+    for member in members {
+        member.leave().await;
     }
 }

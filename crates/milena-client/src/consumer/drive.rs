@@ -417,10 +417,18 @@ impl Drive {
         self.look_for_topics(now);
         self.tell_counts(now);
         self.tell_names(now);
+        let mut gone = BTreeSet::new();
+        let by_topic_id = self.parts.membership.as_ref().is_some_and(Membership::has_member_epoch);
         for stamp in self.parts.fetcher.handle_view(now) {
             if let Some(committer) = &mut self.parts.committer {
                 committer.handle_epoch_ended(&stamp);
             }
+            if by_topic_id {
+                gone.insert(stamp.partition().clone());
+            }
+        }
+        if !gone.is_empty() {
+            self.parts.events.send(Event::Lost { partitions: gone, reason: LostReason::TopicRecreated });
         }
     }
 
@@ -559,6 +567,7 @@ impl Drive {
                 if let Some(committer) = &mut self.parts.committer {
                     committer.set_wire_epoch_policy(WireEpochPolicy::Current);
                 }
+                self.parts.fetcher.set_by_topic_id(false);
                 events.send(Event::FellBack { reason });
             }
             GroupEvent::MemberUnreadable { member_id } => {

@@ -184,6 +184,7 @@ impl Consumer {
             (Subscription::Topics(_) | Subscription::Pattern(_), Some(group)) => {
                 let mut membership = Membership::new(group_settings(client, fetch, group), client.seed());
                 membership.handle_subscription(now, subscribed.topics().clone());
+                fetcher.set_by_topic_id(membership.has_member_epoch());
                 Some(membership)
             }
             (Subscription::Topics(_) | Subscription::Pattern(_), None) => {

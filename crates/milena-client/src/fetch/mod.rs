@@ -147,6 +147,12 @@ impl Fetcher {
         self.0.table().set_settled(false);
     }
 
+    /// Whether partitions are assigned by topic id (KIP-848), so that the group's coordinator says who reads a topic that was
+    /// created again.
+    pub(crate) fn set_by_topic_id(&self, by_topic_id: bool) {
+        self.0.table().set_by_topic_id(by_topic_id);
+    }
+
     /// What is ours is all that is coming, as far as anybody can tell.
     pub(crate) fn settle_assignment(&self) {
         self.0.table().set_settled(true);

@@ -43,6 +43,8 @@ pub(super) struct Table {
     tenures: u64,
     /// It is known what is ours, and no rebalance is under way.
     settled: bool,
+    /// Partitions are assigned by topic id (KIP-848): a topic that was created again is not ours until its partitions are.
+    by_topic_id: bool,
     /// Brokers that have a task, and how many: their partitions are dealt out among these.
     feeds: BTreeMap<BrokerId, usize>,
     reset: Reset,
@@ -115,6 +117,7 @@ impl Table {
             calm: BTreeMap::new(),
             tenures: 0,
             settled: false,
+            by_topic_id: false,
             feeds: BTreeMap::new(),
             reset: fetch.offset_reset().into(),
             new_partitions: fetch.new_partitions(),
@@ -217,6 +220,10 @@ impl Table {
         self.settled = settled;
     }
 
+    pub(super) fn set_by_topic_id(&mut self, by_topic_id: bool) {
+        self.by_topic_id = by_topic_id;
+    }
+
     pub(super) fn is_settled(&self) -> bool {
         self.settled
     }
@@ -285,6 +292,14 @@ impl Table {
                 continue;
             };
             for tp in self.assignments.handle_topic_id(&topic, id) {
+                if self.by_topic_id {
+                    self.entries.remove(&tp);
+                    self.stirred.remove(&tp);
+                    self.settled = false;
+                    self.version += 1;
+                    ended.extend(self.assignments.topic_gone(&tp));
+                    continue;
+                }
                 let Some(old) = self.entries.get(&tp) else { continue };
                 let (paused, stamp, start) = (old.lease.is_paused(), old.lease.stamp().clone(), old.start);
                 let tenure = old.lease.tenure().clone();

@@ -84,6 +84,12 @@ impl Assignments {
         self.end(partition, FenceReason::Lost)
     }
 
+    /// The topic of this name is another one, and its partitions are not ours just for that: the epoch ends, and nothing
+    /// follows it. Returns the stamp that ended.
+    pub fn topic_gone(&mut self, partition: &TopicPartition) -> Option<Stamp> {
+        self.end(partition, FenceReason::TopicRecreated)
+    }
+
     /// Everything that is ours ends: all lost when the member was fenced, or closed. Returns the stamps that ended.
     pub fn end_all(&mut self, reason: FenceReason) -> Vec<Stamp> {
         let ended = std::mem::take(&mut self.partitions);

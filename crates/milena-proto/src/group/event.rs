@@ -115,6 +115,9 @@ pub enum LostReason {
     IllegalGeneration,
     /// The coordinator knows the member by another epoch (FENCED_MEMBER_EPOCH): answers to it were lost.
     FencedMemberEpoch,
+    /// The topic was deleted and created again. The coordinator assigns the new one's partitions, and the machine does not say
+    /// this: the shell does.
+    TopicRecreated,
     /// Another one took the place (FENCED_INSTANCE_ID). [`GroupEvent::Fatal`] follows.
     FencedInstance,
     /// The drain was not done in time.
