@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client::Event;
+use futures_util::StreamExt;
 use milena_tests::fixture::crew::Crew;
 use milena_tests::fixture::kafka::{Kafka, Options, Version};
 use milena_tests::fixture::member::Member;
@@ -13,6 +14,7 @@ use milena_tests::fixture::offsets_log::{commits_of, regressions};
 use milena_tests::fixture::process::Process;
 use milena_tests::fixture::produce::produce;
 use milena_tests::fixture::{CONSUMER, NO_FALLBACK, sharing, start};
+use source::Source;
 
 const PARTITIONS: i32 = 6;
 /// Records that every step adds to each partition.
@@ -243,4 +245,39 @@ async fn a_classic_group_that_is_not_converted_is_joined_as_one() {
     member.close(Duration::from_secs(20)).await.expect("there is nothing to acknowledge");
     group.leave("milena-classic-1").await;
     group.check();
+}
+
+/// The broker matches the names with RE2, and finds topics that come later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_coordinator_finds_topics_by_a_pattern() {
+    let options = Options::new(Version::NEWEST).property("group.consumer.regex.refresh.interval.ms", "10000");
+    let kafka = start(options).await.expect("Kafka starts");
+    for topic in ["found-1", "found-2", "other"] {
+        kafka.create_topic(topic, 2, 1, &[]).expect("the topic is created");
+        produce(&kafka, topic, 0, 20);
+    }
+    let source = Source::builder(&kafka.bootstrap())
+        .group("finders")
+        .topics_found_by_the_coordinator("found-[0-9]")
+        .property("group.protocol", CONSUMER)
+        .property("auto.offset.reset", "earliest")
+        .property("metadata.max.age.ms", 1000)
+        .build()
+        .await
+        .expect("the source is built");
+    let mut records = source.records();
+    let mut count = BTreeMap::new();
+    while count.values().sum::<usize>() < 60 {
+        let record = tokio::time::timeout(Duration::from_secs(60), records.next()).await;
+        let record = record.expect("in time").expect("the source is open").expect("it is read");
+        *count.entry(record.partition().topic.to_string()).or_default() += 1;
+        let _ = record.ack();
+        if count.values().sum::<usize>() == 40 {
+            kafka.create_topic("found-3", 1, 1, &[]).expect("the topic is created");
+            produce(&kafka, "found-3", 0, 20);
+        }
+    }
+    assert_eq!(count, ["found-1", "found-2", "found-3"].map(|topic| (topic.to_owned(), 20)).into());
+    drop(records);
+    source.drain(Duration::from_secs(20)).await.expect("all is acknowledged");
 }

@@ -22,6 +22,7 @@ pub struct SourceBuilder {
     connect: Option<Arc<dyn Connect>>,
     topics: Vec<String>,
     pattern: Option<String>,
+    remote_pattern: Option<String>,
     partitions: Vec<(String, i32, Option<Start>)>,
     start: Option<Start>,
     store: Option<Arc<dyn OffsetStore>>,
@@ -37,6 +38,7 @@ impl SourceBuilder {
             connect: None,
             topics: Vec::new(),
             pattern: None,
+            remote_pattern: None,
             partitions: Vec::new(),
             start: None,
             store: None,
@@ -89,6 +91,13 @@ impl SourceBuilder {
     /// members of the group. The brokers' own topics are left out, unless `exclude.internal.topics` is false.
     pub fn topics_matching(mut self, pattern: impl Into<String>) -> Self {
         self.pattern = Some(pattern.into());
+        self
+    }
+
+    /// All topics whose whole names match this regular expression in RE2's syntax, now or later, as the group's coordinator finds
+    /// them ([`Subscription::RemotePattern`]): with `group.protocol=consumer` only.
+    pub fn topics_found_by_the_coordinator(mut self, pattern: impl Into<String>) -> Self {
+        self.remote_pattern = Some(pattern.into());
         self
     }
 
@@ -171,9 +180,19 @@ impl SourceBuilder {
         };
         let reset = Reset::from(fetch.offset_reset());
         let has_offsets = group.is_some() || self.store.is_some();
-        let subscription = match (self.topics.is_empty(), self.partitions.is_empty(), self.pattern) {
+        let pattern = match (self.pattern, self.remote_pattern) {
+            (None, None) => None,
+            (Some(pattern), None) => Some(Subscription::Pattern(TopicPattern::new(&pattern)?)),
+            (None, Some(pattern)) => Some(Subscription::RemotePattern(pattern)),
+            (Some(_), Some(_)) => {
+                return Err(Error::config(
+                    "a pattern is the reader's to match, or the coordinator's: one of them",
+                ));
+            }
+        };
+        let subscription = match (self.topics.is_empty(), self.partitions.is_empty(), pattern) {
             (false, true, None) => Subscription::to(self.topics.iter().map(String::as_str)),
-            (true, true, Some(pattern)) => Subscription::Pattern(TopicPattern::new(&pattern)?),
+            (true, true, Some(pattern)) => pattern,
             (true, false, None) => {
                 let begin = |start: Option<Start>| match start.or(self.start) {
                     Some(start) => Ok(start),
@@ -248,6 +267,11 @@ async fn ends(
             let partitions = match subscription {
                 Subscription::Partitions(partitions) => partitions.iter().map(|(tp, _)| tp.clone()).collect(),
                 Subscription::Topics(topics) => client.partitions_of(topics.iter().cloned()).await?,
+                Subscription::RemotePattern(_) => {
+                    return Err(Error::config(
+                        "which topics a coordinator will find is not known before: such a read has no end of its own",
+                    ));
+                }
                 Subscription::Pattern(pattern) => {
                     let topics = client.list_topics().await?;
                     let matched = topics.into_iter().filter(|topic| {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use client::consumer::{Event, Events};
 use client::{MoveCause, TopicPartition};
 use futures_util::StreamExt;
+use milena_testkit::cluster::NewTopic;
 use milena_testkit::{ApiKey, Cluster, ErrorCode};
 use source::{Source, SourceBuilder};
 
@@ -325,4 +326,43 @@ async fn a_topic_that_is_created_again_is_read_by_who_is_given_it() {
     for member in members {
         member.leave().await;
     }
+}
+
+/// The coordinator matches the names, and finds topics that come later; the brokers' own are not asked for.
+#[tokio::test(start_paused = true)]
+async fn the_coordinator_finds_topics_by_a_pattern() {
+    let cluster = Cluster::builder().topic("orders-eu", 2).topic("orders-us", 1).topic("bills", 1);
+    let cluster = cluster.start_in_memory().unwrap();
+    let start = |group: &str| {
+        Source::builder(&cluster.bootstrap_servers())
+            .connect_over(Arc::new(cluster.clone()))
+            .property("group.protocol", "consumer")
+            // What comes later is read from its start all the same.
+            .property("auto.offset.reset", "latest")
+            .property("metadata.max.age.ms", 3000)
+            .group(group)
+    };
+    let mut member = Member::join(start(GROUP).topics_found_by_the_coordinator("orders-.*")).await;
+    let names = |partitions: BTreeSet<TopicPartition>| {
+        partitions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(member.has(3).await), "orders-eu-0 orders-eu-1 orders-us-0");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    cluster.append("orders-us", 0, ["one"]).unwrap();
+    cluster.create_topic(&NewTopic::new("orders-jp", 1)).unwrap();
+    cluster.append("orders-jp", 0, ["two", "three"]).unwrap();
+    assert_eq!(names(member.has(4).await), "orders-eu-0 orders-eu-1 orders-jp-0 orders-us-0");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(member.read(), 3);
+    member.leave().await;
+
+    let mut wrong = Member::join(start("other").topics_found_by_the_coordinator("orders(")).await;
+    let error = loop {
+        if let Event::Failed { error } = wrong.next().await {
+            break error;
+        }
+    };
+    assert!(error.to_string().contains("orders("), "{error}");
+    let classic = start(GROUP).property("group.protocol", "classic");
+    assert!(classic.topics_found_by_the_coordinator("orders").build().await.is_err());
 }

@@ -166,12 +166,18 @@ impl Consumer {
         let mut subscribed = Subscribed::new(&subscription, fetch);
         subscribed.want(client.metadata(), fetcher.interest(), &BTreeSet::new());
         let timeout = client.config().request_timeout();
-        if let (Subscription::Topics(_) | Subscription::Pattern(_), Some(group)) = (&subscription, group) {
+        if let (
+            Subscription::Topics(_) | Subscription::Pattern(_) | Subscription::RemotePattern(_),
+            Some(group),
+        ) = (&subscription, group)
+        {
             client.reach_coordinator(group.group_id());
         }
         match &subscription {
             Subscription::Topics(topics) => client.metadata().await_topics(topics, timeout).await?,
-            Subscription::Pattern(_) => client.metadata().await_all(timeout).await?,
+            Subscription::Pattern(_) | Subscription::RemotePattern(_) => {
+                client.metadata().await_all(timeout).await?;
+            }
             Subscription::Partitions(partitions) => {
                 let partitions = partitions.iter().map(|(partition, _)| partition.clone()).collect();
                 client.metadata().await_partitions(&partitions, timeout).await?;
@@ -186,6 +192,19 @@ impl Consumer {
                 membership.handle_subscription(now, subscribed.topics().clone());
                 fetcher.set_by_topic_id(membership.has_member_epoch());
                 Some(membership)
+            }
+            (Subscription::RemotePattern(pattern), Some(group))
+                if group.protocol() == GroupProtocol::Consumer =>
+            {
+                let mut membership = Membership::new(group_settings(client, fetch, group), client.seed());
+                membership.handle_pattern(now, Some(pattern));
+                fetcher.set_by_topic_id(true);
+                Some(membership)
+            }
+            (Subscription::RemotePattern(_), _) => {
+                return Err(Error::config(
+                    "only the coordinator of a group with `group.protocol=consumer` looks for topics by itself",
+                ));
             }
             (Subscription::Topics(_) | Subscription::Pattern(_), None) => {
                 if otherwise == Reset::None && store.is_none() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proto::cluster::ClusterView;
+use proto::cluster::{ClusterView, Topic};
 use proto::types::{TopicName, TopicPartition};
 
 use crate::config::{FetchConfig, NewPartitions};
@@ -28,6 +28,8 @@ enum What {
         pattern: TopicPattern,
         exclude_internal: bool,
     },
+    /// The coordinator looks, and says which partitions.
+    Remote,
     /// Partitions were named: what else a topic has is nobody's concern.
     Partitions,
 }
@@ -38,6 +40,7 @@ impl Subscribed {
         let what = match subscription {
             Subscription::Topics(_) => What::Named,
             Subscription::Pattern(pattern) => What::Matched { pattern: pattern.clone(), exclude_internal },
+            Subscription::RemotePattern(_) => What::Remote,
             Subscription::Partitions(_) => What::Partitions,
         };
         Self {
@@ -52,7 +55,8 @@ impl Subscribed {
     /// Says what metadata is needed: of the subscribed topics, and of others that the group's leader asks for.
     pub(super) fn want(&self, metadata: &Metadata, who: &Interest, also: &BTreeSet<TopicName>) {
         match self.what {
-            What::Matched { .. } => metadata.want_all(who),
+            // The coordinator goes by topic ids, and brokers are asked for topics by name: only all of them tell.
+            What::Matched { .. } | What::Remote => metadata.want_all(who),
             What::Named | What::Partitions => metadata.want(who, self.topics.union(also).cloned().collect()),
         }
     }
@@ -71,7 +75,13 @@ impl Subscribed {
     pub(super) fn look(&mut self, view: &ClusterView) -> bool {
         let before = match &self.what {
             What::Named if !self.has_looked => self.topics.clone(),
-            What::Named | What::Partitions => return false,
+            What::Remote if !self.has_looked => {
+                let count = |(name, topic): (&TopicName, &Topic)| (name.clone(), topic.partition_count());
+                self.old = view.topics().map(count).collect();
+                self.has_looked = true;
+                return false;
+            }
+            What::Named | What::Remote | What::Partitions => return false,
             What::Matched { pattern, exclude_internal } => {
                 let matched = view.topics().filter(|(name, topic)| {
                     // What is being created has no partitions yet.
@@ -132,7 +142,9 @@ impl Subscribed {
     }
 
     fn is_new(&self, partition: &TopicPartition) -> bool {
-        let old = self.old.get(&partition.topic).copied();
+        // What the coordinator finds later was not there at all.
+        let unknown = matches!(self.what, What::Remote).then_some(0);
+        let old = self.old.get(&partition.topic).copied().or(unknown);
         self.new_partitions == NewPartitions::Earliest
             && old.is_some_and(|old| usize::try_from(partition.partition).is_ok_and(|at| at >= old))
     }

@@ -18,6 +18,10 @@ pub enum Subscription {
     /// Whole topics whose names match, now or later, shared as above. A topic that is no longer shown is left out once a few
     /// answers of brokers agree that there is none.
     Pattern(TopicPattern),
+    /// Whole topics whose names match, as the group's coordinator finds them: a regular expression in RE2's syntax, which has
+    /// to match a whole name. Needs a group with `group.protocol=consumer`, and Kafka 4.0 or newer: there is no falling back
+    /// from it. Topics that the member may not describe are left out by the coordinator.
+    RemotePattern(String),
     /// These partitions, and where each begins.
     Partitions(Vec<(TopicPartition, Start)>),
 }
@@ -32,7 +36,7 @@ impl Subscription {
     pub(crate) fn topics(&self) -> BTreeSet<TopicName> {
         match self {
             Self::Topics(topics) => topics.clone(),
-            Self::Pattern(_) => BTreeSet::new(),
+            Self::Pattern(_) | Self::RemotePattern(_) => BTreeSet::new(),
             Self::Partitions(partitions) => partitions.iter().map(|(tp, _)| tp.topic.clone()).collect(),
         }
     }
