@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client::consumer::Consumer;
+use client::consumer::{Consumer, MembershipOperation};
 use client::{Event, Reset, Start, TopicPartition};
 use milena_sim::timeline::What;
 use source::config::Assignor;
@@ -13,7 +13,7 @@ use super::{
     judged, listen, started, subscription, told, whole,
 };
 use crate::polls::{Case, dropped_at};
-use crate::stage::{Stage, TOPIC};
+use crate::stage::{PARTITIONS, Stage, TOPIC};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -24,7 +24,20 @@ pub(super) fn cases() -> Vec<Case> {
         Case { functions: &["Consumer::next", "Consumer::poll_next"], play: |moment| Box::pin(next(moment)) },
         Case { functions: &["Control::seek"], play: |moment| Box::pin(seek(moment)) },
         Case { functions: &["Control::commit"], play: |moment| Box::pin(commit(moment)) },
-        Case { functions: &["Control::close"], play: |moment| Box::pin(close(moment)) },
+        Case { functions: &["Control::close"], play: |moment| Box::pin(close(moment, None)) },
+        Case {
+            functions: &["Control::close_as"],
+            play: |moment| Box::pin(close(moment, Some(MembershipOperation::LeaveGroup))),
+        },
+        Case {
+            functions: &[
+                "PartitionReaders::next",
+                "PartitionReaders::poll_next",
+                "PartitionReader::next",
+                "PartitionReader::poll_next",
+            ],
+            play: |moment| Box::pin(split(moment)),
+        },
         Case { functions: &["Events::next"], play: |moment| Box::pin(events(moment)) },
     ]
 }
@@ -117,7 +130,7 @@ async fn commit(moment: usize) -> Result<bool, String> {
     Ok(done)
 }
 
-async fn close(moment: usize) -> Result<bool, String> {
+async fn close(moment: usize, operation: Option<MembershipOperation>) -> Result<bool, String> {
     let stage = Stage::new(Assignor::Range);
     let client = connected(&stage).await?;
     let mut consumer = started(&client).await?;
@@ -127,7 +140,13 @@ async fn close(moment: usize) -> Result<bool, String> {
     taken.acknowledge();
     let read = taken.seen.len();
     let control = consumer.control().clone();
-    let done = dropped_at(moment, control.close(Duration::from_secs(3))).await.is_some();
+    let closing = async {
+        match operation {
+            Some(operation) => control.close_as(Duration::from_secs(3), operation).await,
+            None => control.close(Duration::from_secs(3)).await,
+        }
+    };
+    let done = dropped_at(moment, closing).await.is_some();
     if moment > 0 {
         // It was asked for, and goes on.
         let is_out = || stage.cluster.group_members(milena_sim::member::GROUP).is_empty();
@@ -143,6 +162,48 @@ async fn close(moment: usize) -> Result<bool, String> {
     drop(consumer);
     another_goes_on(&stage).await?;
     Ok(done)
+}
+
+/// Each wait for a partition, and for a batch of it, is dropped, and then waited to its end.
+async fn split(moment: usize) -> Result<bool, String> {
+    let stage = Stage::new(Assignor::Range);
+    let client = connected(&stage).await?;
+    let consumer = started(&client).await?;
+    listen(&stage, &consumer);
+    let mut readers = consumer.split();
+    let control = readers.control().clone();
+    let (mut taken, mut all, mut done) = (Taken::new(&stage), Vec::new(), true);
+    for _ in 0..PARTITIONS {
+        let next = match dropped_at(moment, readers.next()).await {
+            Some(next) => next,
+            None => {
+                done = false;
+                timeout(SOON, readers.next()).await.map_err(|_| "no more readers come")?
+            }
+        };
+        all.push(next.ok_or("the consumer has ended")?.map_err(told)?);
+    }
+    for (number, reader) in all.iter_mut().enumerate() {
+        while taken.seen.len() < ALL / all_of(PARTITIONS) * (number + 1) {
+            let next = match dropped_at(moment, reader.next()).await {
+                Some(next) => next,
+                None => {
+                    done = false;
+                    timeout(SOON, reader.next()).await.map_err(|_| "no more batches come")?
+                }
+            };
+            taken.take(&next.ok_or("the reader has ended")?.map_err(told)?);
+        }
+    }
+    taken.acknowledge();
+    whole("committing", control.commit()).await?;
+    control.close(Duration::from_secs(1)).await;
+    judged(&stage).await?;
+    Ok(done)
+}
+
+fn all_of(partitions: i32) -> usize {
+    usize::try_from(partitions).unwrap_or(1)
 }
 
 /// Of two who listen, one drops each of its waits once.

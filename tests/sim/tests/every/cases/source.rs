@@ -1,8 +1,10 @@
 //! Reading by a source.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use client::consumer::MembershipOperation;
 use futures_util::StreamExt;
 use milena_sim::timeline::{Name, What};
 use source::config::Assignor;
@@ -11,7 +13,7 @@ use tokio::time::timeout;
 
 use super::{ALL, NAME, SOON, another_goes_on, told, whole};
 use crate::polls::{Case, dropped_at};
-use crate::stage::{Hand, Stage, TOPIC, listen};
+use crate::stage::{Hand, PARTITIONS, Stage, TOPIC, listen};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -20,7 +22,16 @@ pub(super) fn cases() -> Vec<Case> {
         Case { functions: &["BatchStream: Stream"], play: |moment| Box::pin(batches(moment)) },
         Case { functions: &["Source::seek"], play: |moment| Box::pin(seek(moment)) },
         Case { functions: &["Source::commit"], play: |moment| Box::pin(commit(moment)) },
-        Case { functions: &["Source::drain"], play: |moment| Box::pin(drain(moment)) },
+        Case { functions: &["Source::drain"], play: |moment| Box::pin(drain(moment, None)) },
+        Case {
+            functions: &["Source::drain_as"],
+            play: |moment| Box::pin(drain(moment, Some(MembershipOperation::LeaveGroup))),
+        },
+        Case {
+            functions: &["PartitionStreams: Stream", "PartitionStream: Stream"],
+            play: |moment| Box::pin(partitions(moment)),
+        },
+        Case { functions: &["AssignmentStream: Stream"], play: |moment| Box::pin(assignments(moment)) },
     ]
 }
 
@@ -96,6 +107,82 @@ async fn batches(moment: usize) -> Result<bool, String> {
     Ok(done)
 }
 
+async fn partitions(moment: usize) -> Result<bool, String> {
+    let stage = Stage::new(Assignor::CooperativeSticky);
+    let source = built(&stage).await?;
+    let mut partitions = source.partitions();
+    let (mut all, mut done) = (VecDeque::new(), true);
+    for _ in 0..PARTITIONS {
+        let next = match dropped_at(moment, partitions.next()).await {
+            Some(next) => next,
+            None => {
+                done = false;
+                timeout(SOON, partitions.next()).await.map_err(|_| "no more partitions come")?
+            }
+        };
+        all.push_back(next.ok_or("the stream has ended")?.map_err(told)?);
+    }
+    let mut serial = 0;
+    for batches in &mut all {
+        for _ in 0..3 {
+            let next = match dropped_at(moment, batches.next()).await {
+                Some(next) => next,
+                None => {
+                    done = false;
+                    timeout(SOON, batches.next()).await.map_err(|_| "no more batches come")?
+                }
+            };
+            let batch = next.ok_or("the stream of a partition has ended")?.map_err(told)?;
+            for record in batch.records() {
+                let record = record.map_err(|error| error.to_string())?;
+                serial += 1;
+                let (at, offset, value) =
+                    (batch.partition().clone(), record.offset(), record.value().unwrap_or_default().to_vec());
+                stage.timeline.push(What::Delivered { client: NAME.into(), serial, at, offset, value });
+                stage.timeline.push(What::Acked { client: NAME.into(), serial });
+            }
+            let _ = batch.ack();
+        }
+    }
+    drained(&source).await?;
+    drop(all);
+    another_goes_on(&stage).await?;
+    Ok(done)
+}
+
+/// It tells of everything that is assigned, and of its end, whatever waits for it were dropped.
+async fn assignments(moment: usize) -> Result<bool, String> {
+    let stage = Stage::new(Assignor::CooperativeSticky);
+    let source = built(&stage).await?;
+    let mut assignments = source.assignments();
+    let listening = tokio::spawn(async move {
+        let (mut done, mut most, mut last) = (true, 0, usize::MAX);
+        loop {
+            let next = match dropped_at(moment, assignments.next()).await {
+                Some(next) => next,
+                None => {
+                    done = false;
+                    assignments.next().await
+                }
+            };
+            let Some(change) = next else { return (done, most, last) };
+            (most, last) = (most.max(change.assignment.len()), change.assignment.len());
+        }
+    });
+    let (mut records, mut hand) = (source.records(), Hand::new(&stage, &NAME.into()));
+    hand.read(&mut records, 6).await.map_err(told)?;
+    hand.acknowledge();
+    drop(records);
+    drained(&source).await?;
+    let listened = timeout(SOON, listening).await.map_err(|_| "the changes never end")?;
+    let (done, most, last) = listened.map_err(|error| error.to_string())?;
+    if (most, last) != (PARTITIONS as usize, 0) {
+        return Err(format!("it told of {most} partitions, and of {last} in the end"));
+    }
+    another_goes_on(&stage).await?;
+    Ok(done)
+}
+
 async fn seek(moment: usize) -> Result<bool, String> {
     let stage = Stage::new(Assignor::CooperativeSticky);
     let source = built(&stage).await?;
@@ -142,14 +229,20 @@ async fn commit(moment: usize) -> Result<bool, String> {
     Ok(done)
 }
 
-async fn drain(moment: usize) -> Result<bool, String> {
+async fn drain(moment: usize, operation: Option<MembershipOperation>) -> Result<bool, String> {
     let stage = Stage::new(Assignor::CooperativeSticky);
     let source = built(&stage).await?;
     let (mut records, mut hand) = (source.records(), Hand::new(&stage, &NAME.into()));
     hand.read(&mut records, 6).await.map_err(told)?;
     hand.acknowledge();
     drop(records);
-    let done = dropped_at(moment, source.drain(Duration::from_secs(3))).await.is_some();
+    let draining = async {
+        match operation {
+            Some(operation) => source.drain_as(Duration::from_secs(3), operation).await,
+            None => source.drain(Duration::from_secs(3)).await,
+        }
+    };
+    let done = dropped_at(moment, draining).await.is_some();
     if moment > 0 {
         let is_out = || stage.cluster.group_members(milena_sim::member::GROUP).is_empty();
         stage.until("the group is left", is_out).await?;
