@@ -277,6 +277,10 @@ async fn the_coordinator_finds_topics_by_a_pattern() {
             produce(&kafka, "found-3", 0, 20);
         }
     }
+    let described = source.client().describe_group("finders").await.expect("the group is described");
+    assert_eq!((described.protocol.as_str(), described.members.len()), ("uniform", 1));
+    let assignment = described.members[0].assignment.as_ref().map(Vec::len);
+    assert_eq!(assignment, Some(5), "{described:?}");
     assert_eq!(count, ["found-1", "found-2", "found-3"].map(|topic| (topic.to_owned(), 20)).into());
     drop(records);
     source.drain(Duration::from_secs(20)).await.expect("all is acknowledged");

@@ -117,6 +117,11 @@ async fn a_member_joins_reads_commits_and_leaves() {
     assert!(cluster.now() - start < Duration::from_secs(2), "{:?}", cluster.now() - start);
     until_committed(&cluster, 100).await;
     assert_eq!(member.read(), 600);
+    let described = member.source.client().describe_group(GROUP).await.unwrap();
+    assert_eq!((described.state.as_str(), described.protocol.as_str()), ("Stable", "uniform"));
+    let [described] = &described.members[..] else { panic!("one member: {described:?}") };
+    assert_eq!(described.subscription, Some(vec![TOPIC.into()]));
+    assert_eq!(described.assignment.as_ref().map(Vec::len), Some(6));
     let requests = cluster.requests();
     assert_eq!(requests.clone().of(ApiKey::JoinGroup).count(), 0, "{requests}");
     assert!(requests.of(ApiKey::ConsumerGroupHeartbeat).count() >= 2);

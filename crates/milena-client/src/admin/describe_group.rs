@@ -2,23 +2,27 @@
 
 use proto::group::consumer_protocol::{Assignment, PROTOCOL_TYPE, Subscription};
 use proto::types::{TopicName, TopicPartition};
-use proto::wire::{DescribeGroupsRequest, DescribedGroup, DescribedMember, ErrorCode};
+use proto::wire::{
+    ConsumerGroupDescribeRequest, DescribeGroupsRequest, DescribedConsumer, DescribedConsumerGroup,
+    DescribedGroup, DescribedMember, DescribedPartitions, ErrorCode,
+};
 
 use super::to_controller::in_words;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 
-/// A classic group.
+/// A group.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct GroupDescription {
     /// Its id.
     pub group: String,
-    /// `Empty`, `PreparingRebalance`, `CompletingRebalance` or `Stable`.
+    /// `Empty`, `PreparingRebalance`, `CompletingRebalance` or `Stable`; in the consumer protocol `Empty`, `Assigning`,
+    /// `Reconciling` or `Stable`.
     pub state: String,
     /// `consumer` for consumers.
     pub protocol_type: String,
-    /// The assignor that its members agreed on; empty while there is none.
+    /// The assignor that its members agreed on, or that the coordinator uses; empty while there is none.
     pub protocol: String,
     /// Its members, in the coordinator's order.
     pub members: Vec<MemberDescription>,
@@ -39,20 +43,41 @@ pub struct MemberDescription {
     /// The topics it subscribes to. `None` while the group rebalances, when its coordinator shows none, and in groups that
     /// are not of consumers.
     pub subscription: Option<Vec<TopicName>>,
-    /// The partitions it reads; `None` as above.
+    /// The partitions it reads; `None` as above. In the consumer protocol with those that it is still giving up.
     pub assignment: Option<Vec<TopicPartition>>,
 }
 
 impl Client {
-    /// Describes a classic group.
+    /// Describes a group, whichever protocol it speaks.
     ///
     /// # Errors
-    /// GROUP_ID_NOT_FOUND if there is no such group, or if it is one of KIP-848, which this call of the protocol does not
-    /// show; or its coordinator did not answer in time.
+    /// GROUP_ID_NOT_FOUND if there is no such group; or its coordinator did not answer in time.
     ///
     /// # Cancel safety
     /// Only reads.
     pub async fn describe_group(&self, group: &str) -> Result<GroupDescription> {
+        let error = match self.describe_classic_group(group).await {
+            Ok(described) => return Ok(described),
+            Err(error) => error,
+        };
+        if error.code() != Some(ErrorCode::GROUP_ID_NOT_FOUND) {
+            return Err(error);
+        }
+        // To a broker, a group of the consumer protocol is none to this call. Where there is no other, there is no such group.
+        self.describe_consumer_group(group).await.or(Err(error))
+    }
+
+    async fn describe_consumer_group(&self, group: &str) -> Result<GroupDescription> {
+        let request = ConsumerGroupDescribeRequest { groups: vec![group.to_owned()] };
+        let described = self.call_coordinator(group, &request, |answer| {
+            let found = answer.groups.into_iter().find(|described| described.group_id == group);
+            let missing = || Error::new(ErrorKind::Malformed).message("the answer leaves the group out");
+            read_consumer_group(found.ok_or_else(missing)?)
+        });
+        described.await.map_err(|error| error.doing("describing a group"))
+    }
+
+    async fn describe_classic_group(&self, group: &str) -> Result<GroupDescription> {
         let request = DescribeGroupsRequest { groups: vec![group.to_owned()] };
         let described = self.call_coordinator(group, &request, |answer| {
             let found = answer.groups.into_iter().find(|described| described.group_id == group);
@@ -61,6 +86,31 @@ impl Client {
         });
         described.await.map_err(|error| error.doing("describing a group"))
     }
+}
+
+fn read_consumer_group(described: DescribedConsumerGroup) -> Result<GroupDescription> {
+    if !described.error.is_ok() {
+        return Err(in_words(Error::broker(described.error), described.error_message));
+    }
+    let partitions = |topic: DescribedPartitions| {
+        let name = TopicName::from(topic.name.as_str());
+        topic.partitions.into_iter().map(move |partition| TopicPartition::new(name.clone(), partition))
+    };
+    let member = |member: DescribedConsumer| MemberDescription {
+        member_id: member.member_id,
+        group_instance_id: member.group_instance_id,
+        client_id: member.client_id,
+        client_host: member.client_host,
+        subscription: Some(member.topics.iter().map(|topic| topic.as_str().into()).collect()),
+        assignment: Some(member.assignment.into_iter().flat_map(partitions).collect()),
+    };
+    Ok(GroupDescription {
+        group: described.group_id,
+        state: described.state,
+        protocol_type: PROTOCOL_TYPE.to_owned(),
+        protocol: described.assignor,
+        members: described.members.into_iter().map(member).collect(),
+    })
 }
 
 fn read(described: DescribedGroup) -> Result<GroupDescription> {

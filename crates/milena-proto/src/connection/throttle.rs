@@ -39,7 +39,7 @@ fn first_throttled(api: ApiKey) -> Option<i16> {
         ApiKey::DELETE_TOPICS => 2,
         ApiKey::INIT_PRODUCER_ID => 1,
         ApiKey::OFFSET_FOR_LEADER_EPOCH => 2,
-        ApiKey::CONSUMER_GROUP_HEARTBEAT => 0,
+        ApiKey::CONSUMER_GROUP_HEARTBEAT | ApiKey::CONSUMER_GROUP_DESCRIBE => 0,
         _ => return None,
     })
 }

@@ -47,7 +47,7 @@ impl ApiKey {
             Self::DELETE_TOPICS => 4,
             Self::INIT_PRODUCER_ID => 2,
             Self::OFFSET_FOR_LEADER_EPOCH => 4,
-            Self::CONSUMER_GROUP_HEARTBEAT => 0,
+            Self::CONSUMER_GROUP_HEARTBEAT | Self::CONSUMER_GROUP_DESCRIBE => 0,
             _ => return None,
         })
     }

@@ -74,6 +74,7 @@ questions! {
     init_producer_id InitProducerIdRequest;
     offset_for_leader_epoch OffsetForLeaderEpochRequest;
     consumer_group_heartbeat ConsumerGroupHeartbeatRequest;
+    consumer_group_describe ConsumerGroupDescribeRequest;
 }
 
 fn string(text: impl AsRef<str>) -> String {
@@ -502,6 +503,18 @@ impl Question for ConsumerGroupHeartbeatRequest {
             assignor: option(theirs.server_assignor),
             owned: theirs.topic_partitions.map(|topics| topics.into_iter().map(owned).collect()),
         }
+    }
+}
+
+impl Question for ConsumerGroupDescribeRequest {
+    type Theirs = kp::ConsumerGroupDescribeRequest;
+
+    fn random(_: i16, any: &mut Any) -> Self {
+        Self { groups: any.list(Any::string) }
+    }
+
+    fn ours(_: i16, theirs: Self::Theirs) -> Self {
+        Self { groups: theirs.group_ids.iter().map(|group| string(group.as_str())).collect() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One file per API: the request, the response, and how each is written and read.
 
 mod api_versions;
+mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod create_topics;
 mod delete_topics;
@@ -21,6 +22,7 @@ mod produce;
 mod sync_group;
 
 pub use api_versions::*;
+pub use consumer_group_describe::*;
 pub use consumer_group_heartbeat::*;
 pub use create_topics::*;
 pub use delete_topics::*;

@@ -350,3 +350,87 @@ impl Answer for ConsumerGroupHeartbeatRequest {
         }
     }
 }
+
+impl Answer for ConsumerGroupDescribeRequest {
+    type Theirs = kp::ConsumerGroupDescribeResponse;
+
+    fn random(version: i16, any: &mut Any) -> Self::Theirs {
+        use kp::consumer_group_describe_response::{Assignment, DescribedGroup, Member, TopicPartitions};
+        let assignment = |any: &mut Any| {
+            Assignment::default().with_topic_partitions(any.list(|any| {
+                TopicPartitions::default()
+                    .with_topic_id(uuid::Uuid::from_bytes(any.topic_id().0))
+                    .with_topic_name(any.text().into())
+                    .with_partitions(any.list(Any::i32))
+            }))
+        };
+        let member = |any: &mut Any| {
+            let member = Member::default()
+                .with_member_id(any.text())
+                .with_instance_id(any.option(Any::text))
+                .with_rack_id(any.option(Any::text))
+                .with_member_epoch(any.i32())
+                .with_client_id(any.text())
+                .with_client_host(any.text())
+                .with_subscribed_topic_names(any.list(|any| any.text().into()))
+                .with_subscribed_topic_regex(any.option(Any::text))
+                .with_assignment(assignment(any))
+                .with_target_assignment(assignment(any));
+            if version >= 1 { member.with_member_type(i8::from(any.bool())) } else { member }
+        };
+        let group = |any: &mut Any| {
+            DescribedGroup::default()
+                .with_error_code(any.i16())
+                .with_error_message(any.option(Any::text))
+                .with_group_id(any.text().into())
+                .with_group_state(any.text())
+                .with_group_epoch(any.i32())
+                .with_assignment_epoch(any.i32())
+                .with_assignor_name(any.text())
+                .with_members(any.list(member))
+                .with_authorized_operations(any.i32())
+        };
+        kp::ConsumerGroupDescribeResponse::default()
+            .with_throttle_time_ms(any.i32())
+            .with_groups(any.list(group))
+    }
+
+    fn ours(_: i16, theirs: Self::Theirs) -> ConsumerGroupDescribeResponse {
+        use kp::consumer_group_describe_response::{Assignment, DescribedGroup, Member, TopicPartitions};
+        let partitions = |topic: TopicPartitions| DescribedPartitions {
+            id: TopicId(topic.topic_id.into_bytes()),
+            name: string(topic.topic_name.as_str()),
+            partitions: topic.partitions,
+        };
+        let assignment = |assignment: Assignment| {
+            assignment.topic_partitions.into_iter().map(partitions).collect::<Vec<_>>()
+        };
+        let member = |member: Member| DescribedConsumer {
+            member_id: string(member.member_id.as_str()),
+            group_instance_id: option(member.instance_id),
+            rack: option(member.rack_id),
+            member_epoch: member.member_epoch,
+            client_id: string(member.client_id.as_str()),
+            client_host: string(member.client_host.as_str()),
+            topics: member.subscribed_topic_names.iter().map(|name| string(name.as_str())).collect(),
+            pattern: option(member.subscribed_topic_regex),
+            assignment: assignment(member.assignment),
+            target: assignment(member.target_assignment),
+            member_type: member.member_type,
+        };
+        let group = |group: DescribedGroup| DescribedConsumerGroup {
+            error: ErrorCode(group.error_code),
+            error_message: option(group.error_message),
+            group_id: string(group.group_id.as_str()),
+            state: string(group.group_state.as_str()),
+            group_epoch: group.group_epoch,
+            assignment_epoch: group.assignment_epoch,
+            assignor: string(group.assignor_name.as_str()),
+            members: group.members.into_iter().map(member).collect(),
+        };
+        ConsumerGroupDescribeResponse {
+            throttle_time_ms: theirs.throttle_time_ms,
+            groups: theirs.groups.into_iter().map(group).collect(),
+        }
+    }
+}

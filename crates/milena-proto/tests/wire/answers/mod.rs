@@ -177,6 +177,7 @@ answers! {
     init_producer_id InitProducerIdRequest;
     offset_for_leader_epoch OffsetForLeaderEpochRequest;
     consumer_group_heartbeat ConsumerGroupHeartbeatRequest;
+    consumer_group_describe ConsumerGroupDescribeRequest;
 }
 
 /// `kafka-protocol`'s text as ours.
