@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use client::config::Assignor;
 use milena_tests::fixture::crew::Crew;
 use milena_tests::fixture::kafka::{Kafka, Options, Version};
 use milena_tests::fixture::offsets_log::{commits_of, regressions};
@@ -14,34 +15,13 @@ const PARTITIONS: i32 = 6;
 /// Records that every step adds to each partition.
 const STEP: usize = 20;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Assignor {
-    Range,
-    CooperativeSticky,
-}
-
-impl Assignor {
-    fn in_java(self) -> &'static str {
-        match self {
-            Self::Range => "org.apache.kafka.clients.consumer.RangeAssignor",
-            Self::CooperativeSticky => "org.apache.kafka.clients.consumer.CooperativeStickyAssignor",
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Range => "range",
-            Self::CooperativeSticky => "cooperative-sticky",
-        }
-    }
-}
-
 /// A group over a life of its own: two Java and two Milena members come and go.
 struct Group<'a> {
     kafka: &'a Kafka,
     /// Its name, and that of its topic.
     name: String,
     assignor: Assignor,
+    session_ms: &'static str,
     crew: Crew,
     /// Records of each partition.
     end: i64,
@@ -51,7 +31,7 @@ impl<'a> Group<'a> {
     fn new(kafka: &'a Kafka, name: &str, assignor: Assignor) -> Group<'a> {
         let name = format!("{name}-{}", assignor.name());
         kafka.create_topic(&name, PARTITIONS, 1, &[]).expect("the topic is created");
-        Group { kafka, name, assignor, crew: Crew::default(), end: 0 }
+        Group { kafka, name, assignor, session_ms: "20000", crew: Crew::default(), end: 0 }
     }
 
     fn write(&mut self) {
@@ -62,10 +42,10 @@ impl<'a> Group<'a> {
     }
 
     async fn join(&mut self, name: &str) {
-        let session = [("session.timeout.ms", "20000"), ("heartbeat.interval.ms", "300")];
+        let session = [("session.timeout.ms", self.session_ms), ("heartbeat.interval.ms", "300")];
         let member = if name.starts_with("java") {
             let mut settings = vec![("mode", "sync")];
-            settings.push(("partition.assignment.strategy", self.assignor.in_java()));
+            settings.push(("partition.assignment.strategy", self.assignor.java_class()));
             settings.extend(session);
             Process::java(name, self.kafka, &self.name, &self.name, &settings).await
         } else {
@@ -107,10 +87,21 @@ impl<'a> Group<'a> {
         self.roles(name).last().expect("it is in the group").1
     }
 
+    /// Kills the one that leads, or one that does not: its session ends, and the others take over.
+    async fn kill(&mut self, name: &str) {
+        self.crew.kill(name).await;
+        self.settle().await;
+    }
+
     /// At the end: nothing was lost, nothing came twice, nobody had what another one had, and commits stand at the ends.
     fn check(&self) {
         self.crew.assert_exactly_once(&[self.end; PARTITIONS as usize]);
         self.crew.assert_never_shared(PARTITIONS);
+        self.check_commits();
+    }
+
+    /// Commits never go back, and stand at the ends.
+    fn check_commits(&self) {
         let commits = commits_of(self.kafka, &self.name).expect("the log of commits is read");
         assert_eq!(regressions(&commits), []);
         let last: BTreeMap<i32, i64> =
@@ -156,16 +147,49 @@ async fn milena_leads(kafka: &Kafka, assignor: Assignor) {
     group.check();
 }
 
+/// Both lead in turn, and are killed as leaders and as followers. What the killed had not committed comes again; nothing is
+/// lost, and no commit goes back.
+async fn both_are_killed(kafka: &Kafka, assignor: Assignor) {
+    let mut group = Group::new(kafka, "killed", assignor);
+    group.session_ms = "3000";
+    group.join("java-1").await;
+    group.join("milena-1").await;
+    group.join("java-2").await;
+    group.join("milena-2").await;
+    // The leader, which is Java's, and a follower.
+    group.kill("java-1").await;
+    group.kill("milena-1").await;
+    group.join("milena-3").await;
+    group.leave("java-2").await;
+    // One of two of Milena's leads now.
+    let leader = if group.is_leader("milena-2") { "milena-2" } else { "milena-3" };
+    group.join("java-3").await;
+    group.kill(leader).await;
+    group.kill("java-3").await;
+    let last = if leader == "milena-2" { "milena-3" } else { "milena-2" };
+    assert!(group.is_leader(last), "nobody else is left");
+    group.join("java-4").await;
+    group.leave(last).await;
+    group.leave("java-4").await;
+    assert_eq!(
+        group.crew.missing(&[group.end; PARTITIONS as usize]),
+        BTreeMap::new(),
+        "not delivered to anybody"
+    );
+    group.check_commits();
+}
+
 async fn both_lead(version: Version, assignors: &[Assignor]) {
     let kafka = Arc::new(start(Options::new(version)).await.expect("Kafka starts"));
     for assignor in assignors {
         tokio::join!(java_leads(&kafka, *assignor), milena_leads(&kafka, *assignor));
+        both_are_killed(&kafka, *assignor).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn java_and_milena_share_a_group_on_4_3() {
-    both_lead(Version::NEWEST, &[Assignor::Range, Assignor::CooperativeSticky]).await;
+    both_lead(Version::NEWEST, &Assignor::ALL).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

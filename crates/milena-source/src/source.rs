@@ -192,6 +192,18 @@ impl Source {
         self.0.control.commit().await
     }
 
+    /// Makes a member of a classic group join again although nothing has changed (KIP-568). Does nothing while a rebalance is
+    /// under way, in the consumer protocol, and without a group.
+    ///
+    /// # Errors
+    /// The source is closed.
+    ///
+    /// # Cancel safety
+    /// Dropped, it may happen or not.
+    pub async fn enforce_rebalance(&self, reason: impl Into<String>) -> Result<()> {
+        self.0.control.enforce_rebalance(reason).await
+    }
+
     /// Ends the source cleanly: hands out nothing more, waits until everything that was handed out is acknowledged or
     /// `deadline` has passed, commits, and leaves the group; a static member stays in it, to come back. The streams end.
     ///

@@ -50,6 +50,8 @@ pub(super) enum Command {
     /// Commit this, whatever the gate says: a test wants to know what the coordinator says.
     #[cfg(feature = "__open-gate")]
     CommitBehindTheGate { lease: crate::lease::Lease, offset: i64, done: oneshot::Sender<Result<()>> },
+    /// Join again although nothing has changed.
+    Rebalance { reason: String },
     /// Stop delivery, wait for acknowledgements, commit, and leave or not.
     Close { drain: Duration, operation: Option<MembershipOperation>, done: oneshot::Sender<()> },
 }
@@ -391,6 +393,11 @@ impl Drive {
                     committer.flush_all(now);
                 }
                 self.commit_waiters.push(done);
+            }
+            Some(Command::Rebalance { reason }) => {
+                if let Some(membership) = &mut self.parts.membership {
+                    membership.enforce_rebalance(now, reason);
+                }
             }
             Some(Command::Close { drain, operation, done }) => {
                 self.close(now, drain, operation, Some(done));

@@ -413,6 +413,19 @@ impl Control {
         answer.await.map_err(|_| Error::closed("the consumer"))?
     }
 
+    /// Makes a member of a classic group join again although nothing has changed, for a reason that the coordinator is told
+    /// (KIP-568); it starts a rebalance if this member leads. Does nothing while one is under way, in the consumer protocol,
+    /// and without a membership.
+    ///
+    /// # Errors
+    /// The consumer is closed.
+    ///
+    /// # Cancel safety
+    /// Dropped, it may happen or not.
+    pub async fn enforce_rebalance(&self, reason: impl Into<String>) -> Result<()> {
+        self.command(Command::Rebalance { reason: reason.into() }).await
+    }
+
     /// Stops delivery, waits until all that was delivered is acknowledged or `drain` has passed, commits, and leaves the
     /// group, unless it is to stay ([`leave_on_close`](crate::config::GroupConfigBuilder::leave_on_close)). Returns when
     /// that is done; a second call waits for nothing.

@@ -161,6 +161,8 @@ pub enum JoinReason {
     CoordinatorLost,
     /// A commit was refused with this error.
     CommitRefused(ErrorCode),
+    /// The program wants it, in its own words (KIP-568). Without any they are Java's.
+    Enforced(String),
 }
 
 impl JoinReason {
@@ -176,6 +178,8 @@ impl JoinReason {
             Self::Refused { api, error } => format!("encountered {error} from {api} response").into(),
             Self::Unanswered { api, failed } => format!("rebalance failed due to {failed:?} of {api}").into(),
             Self::CoordinatorLost => "rebalance failed due to lost coordinator".into(),
+            Self::Enforced(reason) if reason.is_empty() => "rebalance enforced by user".into(),
+            Self::Enforced(reason) => reason.clone().into(),
             Self::CommitRefused(error) => format!("encountered {error} from OffsetCommit response").into(),
         }
     }

@@ -192,6 +192,14 @@ impl Membership {
         }
     }
 
+    /// Rejoins although nothing has changed, for a reason of the program's (KIP-568): what an assignor goes by may be another
+    /// now. Does nothing while a rebalance is under way, nor in the consumer protocol, where the coordinator assigns.
+    pub fn enforce_rebalance(&mut self, now: Instant, reason: String) {
+        if let Protocol::Classic(classic) = &mut self.protocol {
+            classic.enforce_rebalance(now, reason);
+        }
+    }
+
     /// The application takes nothing and acknowledges nothing any more (`max.poll.interval.ms`): revokes what is assigned and
     /// leaves, as it would on close, until [`handle_unstalled`](Self::handle_unstalled).
     pub fn handle_stalled(&mut self, now: Instant) {

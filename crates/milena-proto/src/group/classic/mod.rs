@@ -172,6 +172,12 @@ impl Classic {
         self.depart(now, Departure::Closed(operation));
     }
 
+    pub(super) fn enforce_rebalance(&mut self, now: Instant, reason: String) {
+        if let State::Stable(_) = self.state {
+            self.rejoin(now, None, JoinReason::Enforced(reason));
+        }
+    }
+
     pub(super) fn handle_stalled(&mut self, now: Instant) {
         let is_leaving = match &self.state {
             State::Revoking(Revoking { then: Then::Leave(_), .. }) => true,

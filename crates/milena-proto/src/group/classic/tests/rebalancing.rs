@@ -9,6 +9,24 @@ fn rejoining() -> Script {
     group
 }
 
+/// KIP-568.
+#[test]
+fn a_program_may_enforce_a_rebalance() {
+    let mut group = Script::stable(AssignorKind::CooperativeSticky, &[0]);
+    group.group.enforce_rebalance(group.now, String::new());
+    group.pump().sends(GroupApi::JoinGroup);
+    assert_eq!(group.last_join().0.reason.as_deref(), Some("rebalance enforced by user"));
+    group.emits(GroupEvent::Joining { reason: JoinReason::Enforced(String::new()) });
+    // One is under way.
+    group.group.enforce_rebalance(group.now, "again".to_owned());
+    group.pump().is_quiet();
+
+    let mut group = Script::stable(AssignorKind::Range, &[0]);
+    group.group.enforce_rebalance(group.now, "the moon is full".to_owned());
+    group.pump().emits_revoke(&[0]).is_quiet().revoked().sends(GroupApi::JoinGroup);
+    assert_eq!(group.last_join().0.reason.as_deref(), Some("the moon is full"));
+}
+
 #[test]
 fn an_eager_member_gives_everything_up_before_it_joins() {
     let mut group = Script::stable(AssignorKind::Range, &[0, 1]);
