@@ -522,6 +522,10 @@ impl Drive {
                     (partition.clone(), Start::Committed { otherwise })
                 };
                 self.parts.fetcher.assign_with(now, added.iter().map(start), generation);
+                if !added.is_empty() {
+                    // Where the coordinator assigns, partitions may come without anything having gone before.
+                    self.spans.rebalance("the coordinator assigned more");
+                }
                 if let Some(took) = self.spans.assigned(added.len(), assignment.len()) {
                     self.parts.steps.rebalanced(took);
                 }
