@@ -344,7 +344,7 @@ impl ClientConfigBuilder {
     /// What is left to chance comes from this: jitter of retries, above all (`milena.seed`).
     ///
     /// Default `None`: different in each run, so that many clients do not retry in step. A seed is for tests that must
-    /// repeat.
+    /// repeat. The members of one group need different ones: with `group.protocol=consumer` their ids come from it.
     pub fn seed(mut self, seed: impl Into<Option<u64>>) -> Self {
         self.seed = seed.into();
         self

@@ -151,6 +151,9 @@ impl GroupConfigBuilder {
     /// Default [`GroupProtocol::Classic`], as Java. With [`GroupProtocol::Consumer`] the coordinator assigns, so `assignors`
     /// has no effect; session timeout and heartbeat interval are the broker's. The settings of this name then count only
     /// for a member that falls back, and `session_timeout` for how long a static member waits for its predecessor to go.
+    ///
+    /// A member cannot know how long its session is. When three heartbeat intervals (15 s, as brokers come) have passed since
+    /// the last heartbeat that was answered, it hands out and commits nothing until one is: it may have been replaced.
     pub fn protocol(mut self, protocol: GroupProtocol) -> Self {
         self.protocol = protocol;
         self
