@@ -339,3 +339,55 @@ fn a_known_tag_that_lies_about_its_size_is_refused() {
         assert!(decode::<FetchRequest>(13, changed.freeze()).is_err(), "{size}");
     }
 }
+
+/// What a coordinator assigns, by topic id.
+fn assigned(topics: &[(u8, &[i32])]) -> Result<ConsumerGroupHeartbeatResponse, DecodeError> {
+    use kp::consumer_group_heartbeat_response::{Assignment, TopicPartitions};
+    let topic = |(id, partitions): &(u8, &[i32])| {
+        TopicPartitions::default()
+            .with_topic_id(uuid::Uuid::from_bytes([*id; 16]))
+            .with_partitions(partitions.to_vec())
+    };
+    let assignment = Assignment::default().with_topic_partitions(topics.iter().map(topic).collect());
+    let answer = kp::ConsumerGroupHeartbeatResponse::default().with_assignment(Some(assignment));
+    decode::<ConsumerGroupHeartbeatRequest>(1, encode::<ConsumerGroupHeartbeatRequest>(1, &answer))
+}
+
+#[test]
+fn an_assignment_that_names_something_twice_is_refused() {
+    assert_eq!(assigned(&[(1, &[0, 1, 0])]), Err(TWICE));
+    assert_eq!(assigned(&[(1, &[0]), (1, &[1])]), Err(DecodeError::Duplicate { what: "topic" }));
+    assert!(assigned(&[(1, &[0, 1]), (2, &[0, 1])]).is_ok());
+}
+
+/// "As before" and "nothing" are not the same: the one keeps all partitions, the other gives all of them up.
+#[test]
+fn no_assignment_is_not_an_empty_one() {
+    assert_eq!(assigned(&[]).unwrap().assignment, Some(vec![]));
+    let answer = kp::ConsumerGroupHeartbeatResponse::default();
+    for version in ConsumerGroupHeartbeatRequest::VERSIONS {
+        let body = encode::<ConsumerGroupHeartbeatRequest>(version, &answer);
+        assert_eq!(decode::<ConsumerGroupHeartbeatRequest>(version, body).unwrap().assignment, None);
+    }
+}
+
+/// A few bytes that ask for gigabytes.
+#[test]
+fn an_assignment_of_more_partitions_than_bytes_is_refused() {
+    let answer = kp::ConsumerGroupHeartbeatResponse::default();
+    let body = encode::<ConsumerGroupHeartbeatRequest>(1, &answer);
+    // Without the byte that says null and the tagged fields: there is an assignment, ...
+    let front = &body[..body.len() - 2];
+    for topics in [&[0xff, 0xff, 0xff, 0xff, 0x07][..], &[0x80, 0x80, 0x80, 0x01]] {
+        let mut changed = BytesMut::from(front);
+        changed.put_u8(1);
+        // ... of so many topics.
+        changed.extend_from_slice(topics);
+        changed.extend_from_slice(&[7; 64]);
+        let result = decode::<ConsumerGroupHeartbeatRequest>(1, changed.freeze());
+        assert!(
+            matches!(result, Err(DecodeError::CountTooLarge { what: "topic_partitions", .. })),
+            "{result:?}"
+        );
+    }
+}
