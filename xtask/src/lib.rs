@@ -12,7 +12,7 @@ mod error;
 pub mod java;
 pub mod kafka;
 
-pub use chores::main;
+pub use chores::{Defect, main, planted};
 pub use error::{Error, Result};
 
 /// The work tree that this was built from.

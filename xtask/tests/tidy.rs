@@ -93,6 +93,18 @@ fn what_is_simulated_throws_no_dice() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// A defect that cannot be planted any more says nothing about what would find it.
+#[test]
+fn planted_defects_fit_the_sources() {
+    let planted = xtask::planted().expect("they can be read");
+    assert!(planted.len() >= 6, "six at least");
+    for defect in planted {
+        let sources = read(&Path::new("crates/milena-proto").join(&defect.file));
+        assert_eq!(sources.matches(&defect.right).count(), 1, "{} in {}", defect.name, defect.file.display());
+        assert_ne!(defect.right, defect.wrong, "{}", defect.name);
+    }
+}
+
 /// The code of a file without its comments and its tests.
 fn production(file: &Path) -> String {
     let text = read(file);

@@ -7,6 +7,9 @@ mod demo;
 mod golden;
 mod kafka;
 mod sim;
+mod worlds;
+
+pub use worlds::{Defect, planted};
 
 use std::collections::VecDeque;
 use std::env;
@@ -29,7 +32,9 @@ cargo xtask golden assignors        write testdata/assignors again, with Java's 
 cargo xtask golden segments [4.3.1] write testdata/segments again, with real brokers and other people's producers
 cargo xtask sim --seed N            one simulated world, with all that happens in it
 cargo xtask sim --seeds N [--from S]
-                                    many on all cores, and one line about them";
+                                    many on all cores, and one line about them
+cargo xtask worlds                  small worlds of the machines of a group, every state
+cargo xtask worlds --defects [name] the defects that these must find, with a shortest trace of each";
 
 /// Runs the chore that the command line names.
 #[must_use]
@@ -44,6 +49,7 @@ pub fn main() -> ExitCode {
         "golden" => golden::run(args),
         "kafka" => kafka::run(args),
         "sim" => sim::run(args),
+        "worlds" => worlds::run(args),
         _ => Err(Error::new(USAGE)),
     };
     match done {
