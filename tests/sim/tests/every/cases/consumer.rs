@@ -24,6 +24,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case { functions: &["Consumer::next", "Consumer::poll_next"], play: |moment| Box::pin(next(moment)) },
         Case { functions: &["Control::seek"], play: |moment| Box::pin(seek(moment)) },
         Case { functions: &["Control::commit"], play: |moment| Box::pin(commit(moment)) },
+        Case { functions: &["Control::enforce_rebalance"], play: |moment| Box::pin(rebalance(moment)) },
         Case { functions: &["Control::close"], play: |moment| Box::pin(close(moment, None)) },
         Case {
             functions: &["Control::close_as"],
@@ -122,6 +123,27 @@ async fn commit(moment: usize) -> Result<bool, String> {
         let is_committed = || stage.committed().iter().sum::<i64>() == read as i64;
         stage.until("what was asked to be committed is", is_committed).await?;
     }
+    taken.read_to(&mut consumer, ALL).await?;
+    taken.acknowledge();
+    whole("committing", control.commit()).await?;
+    control.close(Duration::from_secs(1)).await;
+    judged(&stage).await?;
+    Ok(done)
+}
+
+/// Asked for or not, the group goes on.
+async fn rebalance(moment: usize) -> Result<bool, String> {
+    let stage = Stage::new(Assignor::Range);
+    let client = connected(&stage).await?;
+    let mut consumer = started(&client).await?;
+    listen(&stage, &consumer);
+    let mut taken = Taken::new(&stage);
+    taken.read_to(&mut consumer, 6).await?;
+    taken.acknowledge();
+    let control = consumer.control().clone();
+    let done = dropped_at(moment, control.enforce_rebalance("a whim")).await.is_some();
+    whole("enforcing a rebalance", control.enforce_rebalance("a whim")).await?;
+    stage.until("the rebalance", || control.rebalances().whole.count >= 2).await?;
     taken.read_to(&mut consumer, ALL).await?;
     taken.acknowledge();
     whole("committing", control.commit()).await?;

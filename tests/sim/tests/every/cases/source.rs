@@ -22,6 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case { functions: &["BatchStream: Stream"], play: |moment| Box::pin(batches(moment)) },
         Case { functions: &["Source::seek"], play: |moment| Box::pin(seek(moment)) },
         Case { functions: &["Source::commit"], play: |moment| Box::pin(commit(moment)) },
+        Case { functions: &["Source::enforce_rebalance"], play: |moment| Box::pin(rebalance(moment)) },
         Case { functions: &["Source::drain"], play: |moment| Box::pin(drain(moment, None)) },
         Case {
             functions: &["Source::drain_as"],
@@ -223,6 +224,24 @@ async fn commit(moment: usize) -> Result<bool, String> {
             .await?;
     }
     whole("committing", source.commit()).await?;
+    drop(records);
+    drained(&source).await?;
+    another_goes_on(&stage).await?;
+    Ok(done)
+}
+
+/// Asked for or not, the group goes on.
+async fn rebalance(moment: usize) -> Result<bool, String> {
+    let stage = Stage::new(Assignor::CooperativeSticky);
+    let source = built(&stage).await?;
+    let (mut records, mut hand) = (source.records(), Hand::new(&stage, &NAME.into()));
+    hand.read(&mut records, 6).await.map_err(told)?;
+    hand.acknowledge();
+    let done = dropped_at(moment, source.enforce_rebalance("a whim")).await.is_some();
+    whole("enforcing a rebalance", source.enforce_rebalance("a whim")).await?;
+    stage.until("the rebalance", || source.rebalances().whole.count >= 2).await?;
+    hand.read(&mut records, ALL - 6).await.map_err(told)?;
+    hand.acknowledge();
     drop(records);
     drained(&source).await?;
     another_goes_on(&stage).await?;
