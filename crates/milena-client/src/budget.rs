@@ -1,10 +1,10 @@
 //! One budget in bytes over everything fetched, decompressed and held.
 //!
 //! A credit is taken before a fetch is sent and goes back when the last slice of what it brought is dropped. When the
-//! budget is used up Milena stops asking; it never drops data and never stops heartbeats. Two things may go over the
+//! budget is used up Milena stops asking; it never drops data and never stops heartbeats. Three things may go over the
 //! budget, because the broker or the codec decides their size only after the fact: a first batch that is larger than
-//! what was asked for (KIP-74), and the output of a decompression, which has its own limit per batch. Nothing new is
-//! asked for until the excess is returned.
+//! what was asked for (KIP-74), a long list of aborted transactions, and the output of a decompression, which has its own
+//! limit per batch. Nothing new is asked for until the excess is returned.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -29,15 +29,16 @@ struct Idle {
 }
 
 impl BufferPool {
-    /// An empty buffer for a frame of that length. Its capacity is whatever was at hand: the reader grows it as bytes
-    /// arrive, never on a length alone.
-    pub(crate) fn take(&self, frame_len: usize) -> Vec<u8> {
+    /// An empty buffer for a frame of that length, of no more than `capacity_max` bytes: those are paid for. Its capacity is
+    /// whatever was at hand: the reader grows it as bytes arrive, never on a length alone.
+    pub(crate) fn take(&self, frame_len: usize, capacity_max: usize) -> Vec<u8> {
         if frame_len < POOLED_BYTES_MIN {
             return Vec::new();
         }
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = |buffer: &Vec<u8>| {
-            buffer.capacity() >= frame_len && buffer.capacity() / WASTE_FACTOR_MAX <= frame_len
+            (frame_len..=capacity_max).contains(&buffer.capacity())
+                && buffer.capacity() / WASTE_FACTOR_MAX <= frame_len
         };
         let best = idle
             .buffers
@@ -104,18 +105,19 @@ mod tests {
         let slice = bytes.slice(10..20);
         drop(bytes);
         assert_eq!(budget.used(), 100_000);
-        assert_eq!(pool.take(100_000).capacity(), 0);
+        assert_eq!(pool.take(100_000, usize::MAX).capacity(), 0);
         drop(slice);
         assert_eq!(budget.used(), 0);
-        assert!(pool.take(100_000).capacity() >= 100_000);
+        assert!(pool.take(100_000, usize::MAX).capacity() >= 100_000);
     }
 
     #[test]
     fn a_small_frame_does_not_take_a_large_buffer() {
         let pool = BufferPool::default();
         drop(pool.share(vec![0; 1 << 20], None));
-        assert_eq!(pool.take(20_000).capacity(), 0);
-        assert!(pool.take(500_000).capacity() >= 1 << 20);
+        assert_eq!(pool.take(20_000, usize::MAX).capacity(), 0);
+        assert_eq!(pool.take(500_000, 600_000).capacity(), 0);
+        assert!(pool.take(500_000, usize::MAX).capacity() >= 1 << 20);
     }
 
     #[test]

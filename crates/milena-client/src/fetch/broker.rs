@@ -75,10 +75,18 @@ struct Rest {
     /// The table's version when it was planned.
     version: u64,
     max_bytes: i32,
+    /// What the answer may have beside them.
+    beside: usize,
     /// When it has to be planned anew: a pause is over by then, a replica's time may be.
     until: Instant,
     /// Its answer has come, and brought nothing.
     answered: bool,
+}
+
+impl Rest {
+    fn credit(&self) -> usize {
+        usize::try_from(self.max_bytes).unwrap_or(0) + self.beside
+    }
 }
 
 /// An answer, and how long it was in coming.
@@ -178,7 +186,12 @@ impl Task {
             });
         }
         let idle = shared.budget.used() == 0;
-        let planned = plan(&candidates, &limits, shared.budget.available(), idle, self.turn);
+        // What an answer has beside records is paid for, too; but many partitions must not leave nothing for records.
+        let names: usize =
+            candidates.iter().map(|candidate| PARTITION_BYTES + candidate.tp.topic.len()).sum();
+        let beside = (ANSWER_BYTES + names).min(shared.budget.total() / 4);
+        let available = shared.budget.available().saturating_sub(beside);
+        let planned = plan(&candidates, &limits, available, idle, self.turn);
         drop(candidates);
         let (wants, max_bytes, hurry) = match planned {
             FetchPlan::Fetch { wants, max_bytes, hurry } => (wants, max_bytes, hurry),
@@ -200,11 +213,12 @@ impl Task {
         self.rest = (!hurry && !contested).then(|| Rest {
             version: table.version(),
             max_bytes,
+            beside,
             until,
             answered: false,
         });
         // Under the lock, as the look at what is available was: no other feed takes the same.
-        let credit = shared.budget.take(usize::try_from(max_bytes).unwrap_or(0));
+        let credit = shared.budget.take(usize::try_from(max_bytes).unwrap_or(0) + beside);
         drop(table);
         let mut limits = self.fetch_limits(max_bytes);
         if hurry {
@@ -218,7 +232,7 @@ impl Task {
     fn take_again(&self, rest: &Rest, now: Instant) -> Option<Credit> {
         let table = self.shared.table();
         let holds = rest.answered && now < rest.until && rest.version == table.version();
-        holds.then(|| self.shared.budget.try_take(usize::try_from(rest.max_bytes).unwrap_or(0)))?
+        holds.then(|| self.shared.budget.try_take(rest.credit()))?
     }
 
     /// The last request again.
@@ -276,7 +290,7 @@ impl Task {
         let newest = self.session.needs_max_version().unwrap_or(*FetchRequest::VERSIONS.end());
         let timeout = self.shared.config.max_wait() + self.shared.client.config().request_timeout();
         let frame_max = self.shared.config.max_frame_bytes();
-        let answer = link.call_raw(request, newest, timeout, frame_max).await?;
+        let answer = link.call_raw(request, newest, timeout, frame_max, credit.bytes()).await?;
         let held = answer.capacity();
         credit.resize(held);
         let (version, wait, transfer) = (answer.version, answer.wait, answer.transfer);
@@ -392,7 +406,7 @@ impl Task {
         let limits = FetchLimits { max_wait_ms: 0, ..self.fetch_limits(1) };
         if let (Some(mut link), Some(request)) = (self.link.take(), self.session.close(&limits)) {
             let newest = *FetchRequest::VERSIONS.end();
-            let _ = link.call_raw(&request, newest, CLOSE_TIMEOUT, CLOSE_FRAME_MAX).await;
+            let _ = link.call_raw(&request, newest, CLOSE_TIMEOUT, CLOSE_FRAME_MAX, ANSWER_BYTES).await;
         }
     }
 }
@@ -401,6 +415,10 @@ impl Task {
 const FEED_IDLE: Duration = Duration::from_secs(10);
 /// How long the same request is sent again and again before it is planned anew.
 const REST_MAX: Duration = Duration::from_secs(30);
+/// Bytes of an answer beside its partitions: lengths, header, session, leader hints.
+const ANSWER_BYTES: usize = 512;
+/// Bytes of a partition in an answer beside its records and its topic's name. Lists of aborted transactions come on top.
+const PARTITION_BYTES: usize = 112;
 /// The first wait of a lull.
 const LULL_MIN: Duration = Duration::from_millis(5);
 /// Little budget is better waited out than asked with, up to here.

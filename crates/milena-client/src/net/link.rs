@@ -25,6 +25,8 @@ pub(crate) const HANDSHAKE_FRAME_MAX: usize = 64 << 10;
 pub(crate) const GENERAL_FRAME_MAX: usize = 100 << 20;
 /// The first read of an answer: enough for most of them whole.
 const FIRST_READ: usize = 64 << 10;
+/// However little of the budget is left, an answer without records has room.
+const FIRST_READ_MIN: usize = 512;
 /// The most that is reserved ahead of the bytes that have arrived.
 const RESERVE_MAX: usize = 1 << 20;
 
@@ -163,7 +165,7 @@ impl Link {
         version: i16,
         deadline: Instant,
     ) -> Result<ApiVersionsResponse> {
-        let answer = self.exchange(request, version, deadline, HANDSHAKE_FRAME_MAX).await?;
+        let answer = self.exchange(request, version, deadline, HANDSHAKE_FRAME_MAX, FIRST_READ).await?;
         let answer = decode::<ApiVersionsRequest>(answer.version, self.share(answer.frame, None))?;
         if version >= THROTTLED_SINCE {
             self.machine.handle_throttle(clock::now(), answer.throttle_time_ms);
@@ -171,7 +173,8 @@ impl Link {
         Ok(answer)
     }
 
-    /// Sends a request, in no version above `newest`, and reads the frame of its answer.
+    /// Sends a request, in no version above `newest`, and reads the frame of its answer. The buffer it comes in has no more
+    /// than `room` bytes, unless the answer itself has.
     ///
     /// # Cancel safety
     /// Dropped while the answer is under way, the link is of no more use, and is to be dropped too.
@@ -181,13 +184,14 @@ impl Link {
         newest: i16,
         timeout: Duration,
         frame_max: usize,
+        room: usize,
     ) -> Result<RawAnswer> {
         let version = pick::<R>(&self.versions, newest).map_err(|error| self.context::<R>(error, -1))?;
         if let Some(until) = self.machine.muted_until() {
             tokio::time::sleep_until(until.into()).await;
         }
         let deadline = clock::now() + timeout;
-        self.exchange(request, version, deadline, frame_max)
+        self.exchange(request, version, deadline, frame_max, room)
             .await
             .map_err(|error| self.context::<R>(error, version))
     }
@@ -214,6 +218,7 @@ impl Link {
         version: i16,
         deadline: Instant,
         frame_max: usize,
+        room: usize,
     ) -> Result<RawAnswer> {
         debug_assert!(!self.dirty, "a link whose last call failed or was dropped");
         let id = self.machine.send(clock::now(), R::API, version, deadline, frame_max);
@@ -224,7 +229,7 @@ impl Link {
         let talk = async {
             self.io.write_all(&self.out).await.map_err(disconnected)?;
             self.traffic.sent.fetch_add(self.out.len() as u64, Ordering::Relaxed);
-            self.read_frame().await
+            self.read_frame(room).await
         };
         let (frame, began) = tokio::time::timeout_at(deadline.into(), talk)
             .await
@@ -240,7 +245,7 @@ impl Link {
 
     /// A few records at the end of a log must not pin the large buffer that was ready for more.
     fn fitting(&self, buffer: Vec<u8>) -> Vec<u8> {
-        if buffer.capacity() <= FIRST_READ || buffer.capacity() / 4 <= buffer.len() {
+        if buffer.capacity() / 4 <= buffer.len() {
             return buffer;
         }
         let small = buffer.as_slice().to_vec();
@@ -249,10 +254,11 @@ impl Link {
     }
 
     /// Reads one frame, its length in front, and tells when it began. The buffer grows with the bytes that arrive, never by
-    /// the length alone.
-    async fn read_frame(&mut self) -> Result<(Vec<u8>, Instant)> {
-        let mut buffer = self.pool.take(self.last_frame);
-        buffer.reserve(FIRST_READ);
+    /// the length alone, and never beyond the larger of `room` and the frame.
+    async fn read_frame(&mut self, room: usize) -> Result<(Vec<u8>, Instant)> {
+        let first = FIRST_READ.min(room.max(FIRST_READ_MIN));
+        let mut buffer = self.pool.take(self.last_frame.clamp(first, first.max(room)), first.max(room));
+        buffer.reserve_exact(first);
         while buffer.len() < 4 {
             let room = buffer.capacity() - buffer.len();
             if self.io.read_buf(&mut (&mut buffer).limit(room)).await.map_err(disconnected)? == 0 {
@@ -265,7 +271,10 @@ impl Link {
         let total = len + 4;
         while buffer.len() < total {
             if buffer.capacity() == buffer.len() {
-                buffer.reserve((total - buffer.len()).min(RESERVE_MAX.max(buffer.len())));
+                let needed = total.min(buffer.len() + RESERVE_MAX.max(buffer.len()));
+                // Twice as much spares the next answer a copy, but only what is paid for anyway is taken for that.
+                let capacity = needed.max(room.min(2 * buffer.capacity()));
+                buffer.reserve_exact(capacity - buffer.len());
             }
             let room = (buffer.capacity() - buffer.len()).min(total - buffer.len());
             if self.io.read_buf(&mut (&mut buffer).limit(room)).await.map_err(disconnected)? == 0 {
