@@ -10,6 +10,7 @@ use proto::backoff::Backoff;
 use proto::cluster::ClusterView;
 use proto::fetch::ReplicaChoice;
 use proto::offsets::Committable;
+use proto::offsets::Tracker;
 use proto::position::{
     AskFailed, MoveCause, Position, PositionError, PositionEvent, PositionRequest, Reset, Start,
 };
@@ -240,7 +241,9 @@ impl Table {
     }
 
     pub(super) fn seek(&mut self, tp: &TopicPartition, to: Start) -> Option<Stamp> {
-        let old = self.entries.get(tp)?;
+        // A seek throws away what is acknowledged and not committed yet. Who gives a partition up has promised to commit that,
+        // and will read nothing more of it.
+        let old = self.entries.get(tp).filter(|old| !old.lease.stamp().is_draining())?;
         let (paused, ended, start) = (old.lease.is_paused(), old.lease.stamp().clone(), old.start);
         let tenure = old.lease.tenure().clone();
         let position = Position::instead_of(old.at(), MoveCause::Seek, to, self.reset, self.backoff());
@@ -676,6 +679,9 @@ impl Table {
         mut lost: Option<Range<i64>>,
     ) {
         let Some(entry) = self.entries.get_mut(&tp) else { return };
+        // What is in somebody's hands can no longer be acknowledged, and the rest of an open batch is not handed out any more: that
+        // is read again, or the commits of the new epoch would pass over it.
+        let unfinished = entry.lease.tracker().and_then(Tracker::oldest_unacked);
         if entry.lease.tracker().is_none() {
             entry.lease.begin_at(to);
         } else {
@@ -683,10 +689,11 @@ impl Table {
             let tenure = entry.lease.tenure().clone();
             let Some(stamp) = self.assignments.seek(&tp) else { return };
             let mut begin = to;
+            let place = unfinished.into_iter().chain(entry.lease.position()).min();
             match (entry.lease.position(), from) {
-                (Some(at), Some(ahead)) if at < to && to < ahead => {
-                    entry.position.refetch(clock::now(), at);
-                    begin = at;
+                (_, Some(ahead)) if place.is_some_and(|place| place < to) && to < ahead => {
+                    begin = place.unwrap_or(to);
+                    entry.position.refetch(clock::now(), begin);
                 }
                 (Some(at), Some(ahead)) if at < ahead => {
                     from = Some(at);
