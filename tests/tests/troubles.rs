@@ -98,7 +98,7 @@ async fn a_drain_says_what_it_waited_for(kafka: &Kafka) {
     let (_, waited) = undrained.uncommitted.clone().expect("the commit was not answered");
     assert!(waited > Duration::from_secs(2), "{waited:?} of 5 s");
     let text = undrained.to_error().to_string();
-    for part in ["topic unanswered", "partition 0", "the last commit", "was not answered within "] {
+    for part in ["topic unanswered", "partition 0", "the last commit", "was not stored within "] {
         assert!(text.contains(part), "{part:?} is not in {text:?}");
     }
     assert!(!text.contains("acknowledged"), "{text}");

@@ -245,12 +245,13 @@ impl Drive {
 
     /// Everything the machines want done now.
     fn step(&mut self, now: Instant) {
+        self.collect(now);
+        // Before the membership hears of the time: what is drained by now it must not call lost as well.
+        self.drain_step(now);
         if let Some(membership) = &mut self.parts.membership {
             membership.handle_timeout(now);
         }
         self.watch_reader(now);
-        self.collect(now);
-        self.drain_step(now);
         loop {
             let mut idle = true;
             while let Some(event) = self.parts.membership.as_mut().and_then(Membership::poll_event) {
@@ -368,9 +369,10 @@ impl Drive {
                         }
                         Ok(())
                     }
-                    None => {
-                        Err(Error::config("the partition is not assigned to this consumer").at(&partition))
-                    }
+                    None => Err(Error::config(
+                        "the partition is not assigned to this consumer, or being given up",
+                    )
+                    .at(&partition)),
                 };
                 let _ = done.send(outcome);
             }

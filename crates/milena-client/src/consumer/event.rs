@@ -239,7 +239,7 @@ pub struct Undrained {
     /// Something that was delivered of this partition was not acknowledged.
     pub unacknowledged: Option<(TopicPartition, Duration)>,
     /// Something that was acknowledged of this partition was not committed: the coordinator did not answer, or there was
-    /// none.
+    /// none, or it refused for good, which [`Event::CommitFailed`] told.
     pub uncommitted: Option<(TopicPartition, Duration)>,
 }
 
@@ -261,7 +261,7 @@ impl fmt::Display for Undrained {
         }
         if let Some((partition, waited)) = &self.uncommitted {
             let and = if self.unacknowledged.is_some() { ", and " } else { "" };
-            write!(f, "{and}the last commit of {partition} was not answered within {waited:.1?}")?;
+            write!(f, "{and}the last commit of {partition} was not stored within {waited:.1?}")?;
         }
         Ok(())
     }

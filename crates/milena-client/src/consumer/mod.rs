@@ -373,7 +373,7 @@ impl Control {
     /// acknowledged, and the first commit after it may go back.
     ///
     /// # Errors
-    /// The partition is not assigned, or the consumer is closed.
+    /// The partition is not assigned, or is being given up; or the consumer is closed.
     ///
     /// # Cancel safety
     /// Dropped, the seek may happen or not.

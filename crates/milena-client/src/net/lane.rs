@@ -61,7 +61,12 @@ struct Call {
     /// The request with everything but its correlation id, which the task writes.
     request: BytesMut,
     answer: oneshot::Sender<Result<Bytes>>,
+    /// Asked right before it is sent.
+    guard: Option<Guard>,
 }
+
+/// Says whether a request is still wanted.
+pub(crate) type Guard = Box<dyn Fn() -> bool + Send>;
 
 /// Where the correlation id stands in every request: behind length, API key and version.
 const CORRELATION_AT: std::ops::Range<usize> = 8..12;
@@ -124,6 +129,18 @@ impl Lane {
         version: i16,
         timeout: Duration,
     ) -> Result<R::Response> {
+        self.call_if(request, version, timeout, None).await
+    }
+
+    /// As [`call_in`](Self::call_in), if the guard says so when the request is about to be sent: it may have waited for a pause
+    /// that the broker asked for, or behind others.
+    pub(crate) async fn call_if<R: Request>(
+        &self,
+        request: &R,
+        version: i16,
+        timeout: Duration,
+        guard: Option<Guard>,
+    ) -> Result<R::Response> {
         let context =
             |error: Error| error.api(R::API, version).at_broker(self.peer.broker, &self.peer.address);
         let mut bytes = BytesMut::new();
@@ -131,7 +148,7 @@ impl Lane {
             .map_err(|error| context(error.into()))?;
         let since = clock::now();
         let (sender, receiver) = oneshot::channel();
-        let call = Call { api: R::API, version, since, timeout, request: bytes, answer: sender };
+        let call = Call { api: R::API, version, since, timeout, request: bytes, answer: sender, guard };
         let gone = || context(Error::new(ErrorKind::Disconnected));
         let answer = async {
             self.inbox.send(call).await.map_err(|_| gone())?;
@@ -246,6 +263,10 @@ fn enqueue(
     mut call: Call,
 ) {
     if call.answer.is_closed() {
+        return;
+    }
+    if call.guard.as_ref().is_some_and(|is_wanted| !is_wanted()) {
+        let _ = call.answer.send(Err(Error::new(ErrorKind::Fenced).message("not sent: it came too late")));
         return;
     }
     let deadline = pause.deadline(call.since, call.timeout);

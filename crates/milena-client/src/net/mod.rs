@@ -9,7 +9,7 @@ mod lane;
 mod link;
 
 pub use connect::{Connect, Connecting, Io, Resolve, Resolving, SystemResolver, Tcp};
-pub(crate) use lane::{Lane, as_call_failed};
+pub(crate) use lane::{Guard, Lane, as_call_failed};
 pub(crate) use link::{Link, Traffic, decode};
 
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! What is sent to coordinators, and over which connection.
 
+use proto::assignments::Stamp;
 use proto::group::{GroupCall, GroupRequest, GroupResponse, Target};
 use proto::wire::{
     Coordinator, ErrorCode, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchResponse, Request,
@@ -8,6 +9,7 @@ use proto::wire::{
 use crate::client::{Client, Purpose, left_until};
 use crate::clock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::net::Guard;
 use crate::offsets::{BY_NAME_MAX, OffsetsOf, fetch_offsets, fetch_offsets_request};
 
 pub(super) async fn read_committed_offsets(
@@ -92,10 +94,13 @@ pub(super) async fn commit(
     client: &Client,
     coordinator: &Coordinator,
     request: &OffsetCommitRequest,
+    epochs: Vec<Stamp>,
 ) -> Result<OffsetCommitResponse> {
     let lane = client.coordinator_lane(coordinator, Purpose::Coordination).await?;
     let ids = request.topics.iter().all(|topic| !topic.id.is_zero());
     let newest = *OffsetCommitRequest::VERSIONS.end();
     let version = lane.pick::<OffsetCommitRequest>(if ids { newest } else { newest.min(BY_NAME_MAX) })?;
-    lane.call_in(request, version, client.config().request_timeout()).await
+    // It may have waited for a connection until the drain it was for was over: then it is not sent.
+    let guard: Guard = Box::new(move || epochs.iter().all(Stamp::is_current));
+    lane.call_if(request, version, client.config().request_timeout(), Some(guard)).await
 }

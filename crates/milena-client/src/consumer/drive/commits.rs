@@ -73,6 +73,7 @@ impl Drive {
             .fetcher
             .with_assignments(|assignments| committer.poll_request(now, assignments, member.as_ref()));
         let Some((id, request)) = request else { return };
+        let epochs: Vec<_> = committer.in_flight().cloned().collect();
         let partitions = request.topics.iter().map(|topic| topic.partitions.len()).sum();
         let span = self.spans.commit(request.generation, partitions);
         let (client, events) = (self.parts.client.clone(), self.parts.events.clone());
@@ -80,7 +81,7 @@ impl Drive {
             tracing::trace!(target: "milena::commit", ?request, "committing");
             let start = clock::now();
             let answer = match &keeper {
-                Keeper::Coordinator(coordinator) => commit(&client, coordinator, &request).await,
+                Keeper::Coordinator(coordinator) => commit(&client, coordinator, &request, epochs).await,
                 Keeper::Store(store) => {
                     let (answer, error) = store::store(&**store, &request).await;
                     match error {

@@ -56,14 +56,16 @@ impl Drive {
             self.send_commit(now);
         }
         let Some(drain) = &self.drain else { return };
-        let uncommitted = match &self.parts.committer {
-            Some(committer) => drain.partitions.iter().find(|partition| !committer.settled([*partition])),
-            None => None,
+        let find = |wanted: fn(&Committer, &TopicPartition) -> bool| {
+            let committer = self.parts.committer.as_ref()?;
+            drain.partitions.iter().find(|partition| wanted(committer, partition)).cloned()
         };
-        if uncommitted.is_some() && now < drain.wake() {
+        let unsettled = find(|committer, partition| !committer.settled([partition]));
+        if unsettled.is_some() && now < drain.wake() {
             return;
         }
-        let uncommitted = uncommitted.cloned();
+        // What was refused for good is not waited for, but not committed either.
+        let uncommitted = unsettled.or_else(|| find(Committer::has_failed));
         let Some(Drain { partitions, since: begun, step, .. }) = self.drain.take() else { return };
         let DrainStep::Committing { since, unacknowledged } = step else { return };
         let uncommitted = uncommitted.map(|partition| (partition, now - since));

@@ -213,6 +213,11 @@ impl Committer {
         })
     }
 
+    /// Whether the last offset of a partition that was sent was refused for good, and nothing was stored since.
+    pub fn has_failed(&self, partition: &TopicPartition) -> bool {
+        self.failed.contains_key(partition)
+    }
+
     /// Whether nothing at all is dirty or under way.
     pub fn is_settled(&self) -> bool {
         self.dirty.is_empty() && !matches!(self.state, State::InFlight(_))
@@ -262,6 +267,18 @@ impl Committer {
             return None;
         };
         Some(self.build(now, assignments, member, generation))
+    }
+
+    /// The epochs of what is under way. A request that waits for a connection is to be asked about again before it is sent: once
+    /// one of them has ended, it must not be.
+    pub fn in_flight(&self) -> impl Iterator<Item = &Stamp> {
+        let offsets = match &self.state {
+            State::InFlight(in_flight) => Some(&in_flight.offsets),
+            _ => None,
+        };
+        #[cfg(feature = "__open-gate")]
+        let offsets = offsets.filter(|_| !self.gate_is_open);
+        offsets.into_iter().flat_map(BTreeMap::values).map(|sent| &sent.stamp)
     }
 
     /// The outcome of a request. An answer to anything but the request under way is dropped.
