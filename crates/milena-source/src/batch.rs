@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Once;
 
 use client::consumer::{FetchedBatch, Lease};
 use client::records::{DecodeError, DecodedBatch, Record as RecordRef};
@@ -19,11 +20,13 @@ pub struct Batch {
     acks: Acks,
     /// No record at or above this offset is part of the (bounded) read.
     until: i64,
+    /// Offsets without a record are finished, from the first acknowledgement of some of it on.
+    gaps: Once,
 }
 
 impl Batch {
     pub(crate) fn new(fetched: FetchedBatch, acks: Acks, until: i64) -> Self {
-        Self { fetched, acks, until }
+        Self { fetched, acks, until, gaps: Once::new() }
     }
 
     /// Which partition.
@@ -74,9 +77,30 @@ impl Batch {
         self.acks.all(self.fetched.acks(), self.offsets())
     }
 
-    /// Acknowledges some of its offsets.
+    /// Acknowledges some of its offsets. Those without a record (compaction) need no acknowledgement.
     pub fn ack_range(&self, offsets: Range<i64>) -> Ack {
+        // Whoever acknowledges record by record cannot acknowledge what is not there, and it must not hold the commit for ever.
+        self.gaps.call_once(|| self.skip_gaps());
         self.acks.range(self.fetched.acks(), offsets)
+    }
+
+    fn skip_gaps(&self) {
+        let (acks, Range { start: mut next, end }) = (self.fetched.acks(), self.offsets());
+        // It may begin behind the batch's first offset, and in front of it there may be a gap as well: whole batches may be gone.
+        let header = self.fetched.decoded().header();
+        let is_whole = next == header.base_offset() && end == header.next_offset();
+        if is_whole && end.abs_diff(next) == self.record_count() as u64 {
+            return;
+        }
+        for record in self.records() {
+            // What comes after a record that cannot be read is not known.
+            let Ok(record) = record else { return };
+            if record.offset() > next {
+                acks.skip(next..record.offset());
+            }
+            next = record.offset().saturating_add(1);
+        }
+        acks.skip(next..end);
     }
 
     /// Gives back what will not be handled after all, from `offset` to the end: commits never pass it, and a drain does

@@ -173,7 +173,7 @@ impl Source {
     /// longer be acknowledged.
     ///
     /// # Errors
-    /// The partition is not assigned, or the source is closed.
+    /// The partition is not assigned, or is being given up; or the source is closed.
     ///
     /// # Cancel safety
     /// Dropped, the seek may happen or not.
