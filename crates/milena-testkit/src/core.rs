@@ -12,7 +12,7 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 use crate::cluster::{BrokerState, ClusterState, News, OFFSETS_TOPIC, Settings, TXN_TOPIC};
 use crate::ctx::{ConnId, Ctx, Reply, ReplyTo, World};
 use crate::fault::{AnswerFault, Faults};
-use crate::history::{History, Number, Unreadable};
+use crate::history::{History, Number, Tick, Unreadable};
 use crate::{api, group, txn};
 
 /// What the core wants done.
@@ -67,7 +67,7 @@ struct Conn {
     broker: BrokerId,
     host: String,
     /// Requests that wait for the one before.
-    inbox: VecDeque<Bytes>,
+    inbox: VecDeque<(Tick, Bytes)>,
     busy: Option<ReplyTo>,
     /// Nothing is read before this: a client that was throttled (KIP-219).
     muted_until: Duration,
@@ -147,7 +147,7 @@ impl Core {
     pub fn handle(&mut self, now: Duration, conn: ConnId, frame: Bytes) {
         self.advance(now);
         if let Some(state) = self.conns.get_mut(&conn) {
-            state.inbox.push_back(frame);
+            state.inbox.push_back((self.history.tick(), frame));
             self.work_on(conn);
         }
         self.settle();
@@ -286,13 +286,13 @@ impl Core {
             && conn.busy.is_none()
             && conn.muted_until <= self.world.now
             && self.world.cluster.broker(conn.broker).is_some_and(|b| b.state == BrokerState::Running)
-            && let Some(frame) = conn.inbox.pop_front()
+            && let Some((arrived, frame)) = conn.inbox.pop_front()
         {
-            self.begin(id, frame);
+            self.begin(id, arrived, frame);
         }
     }
 
-    fn begin(&mut self, id: ConnId, frame: Bytes) {
+    fn begin(&mut self, id: ConnId, arrived: Tick, frame: Bytes) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let (broker, client_host) = (conn.broker, conn.host.clone());
         let Some(Opened { header, api, request }) = open(frame.clone(), &self.world.cluster.settings) else {
@@ -304,8 +304,8 @@ impl Core {
         conn.busy = Some(reply_to);
         let version = header.request_api_version;
         let client_id = header.client_id.map(|id| id.to_string()).unwrap_or_default();
-        let number =
-            self.history.request(self.world.now, broker, id, &client_id, api, version, request.as_ref());
+        let (at, body) = (self.world.now, request.as_ref());
+        let number = self.history.request(at, broker, id, &client_id, api, version, body, arrived);
         let planned = self.faults.plan(broker, &client_id, api, version, request.as_ref());
         self.in_flight.insert(
             reply_to,

@@ -16,6 +16,7 @@ pub struct History {
     exchanges: VecDeque<Arc<Exchange>>,
     unreadable: VecDeque<Unreadable>,
     seen: u64,
+    ticks: Tick,
     keep: usize,
 }
 
@@ -34,6 +35,10 @@ pub struct Unreadable {
 
 /// Which request of the cluster it was, counted from 1.
 pub type Number = u64;
+
+/// A place in the order of everything that happens in a cluster: requests arrive, are begun, are answered. Many have the same
+/// time; no two have the same tick.
+pub type Tick = u64;
 
 /// A request, and what became of it.
 #[derive(Debug, Clone)]
@@ -56,6 +61,12 @@ pub struct Exchange {
     pub request: Option<RequestKind>,
     /// What became of it.
     pub outcome: Outcome,
+    /// When it reached the broker, which may work on it later: one request of a connection after the other.
+    pub arrived: Tick,
+    /// When the broker began to work on it.
+    pub begun: Tick,
+    /// When its answer left.
+    pub answered: Option<Tick>,
 }
 
 /// What became of a request.
@@ -110,7 +121,7 @@ impl<T: fmt::Debug> fmt::Display for Body<'_, T> {
 
 impl Default for History {
     fn default() -> Self {
-        Self { exchanges: VecDeque::new(), unreadable: VecDeque::new(), seen: 0, keep: 100_000 }
+        Self { exchanges: VecDeque::new(), unreadable: VecDeque::new(), seen: 0, ticks: 0, keep: 100_000 }
     }
 }
 
@@ -129,6 +140,16 @@ impl History {
     /// How many requests there were, forgotten ones too.
     pub fn seen(&self) -> u64 {
         self.seen
+    }
+
+    /// The last tick that was given away.
+    pub fn ticks(&self) -> Tick {
+        self.ticks
+    }
+
+    pub(crate) fn tick(&mut self) -> Tick {
+        self.ticks += 1;
+        self.ticks
     }
 
     /// What is kept, oldest first.
@@ -158,13 +179,28 @@ impl History {
         api: ApiKey,
         version: i16,
         request: Option<&RequestKind>,
+        arrived: Tick,
     ) -> Number {
         self.seen += 1;
         let number = self.seen;
+        let begun = self.tick();
         if self.keep > 0 {
             let client_id = client_id.to_owned();
             let (request, outcome) = (request.cloned(), Outcome::Unanswered);
-            let exchange = Exchange { number, at, broker, conn, client_id, api, version, request, outcome };
+            let exchange = Exchange {
+                number,
+                at,
+                broker,
+                conn,
+                client_id,
+                api,
+                version,
+                request,
+                outcome,
+                arrived,
+                begun,
+                answered: None,
+            };
             self.exchanges.push_back(Arc::new(exchange));
             self.trim();
         }
@@ -180,10 +216,13 @@ impl History {
     }
 
     fn settle(&mut self, number: Number, outcome: Outcome) {
+        let tick = self.tick();
         let Some(first) = self.exchanges.front().map(|first| first.number) else { return };
         let index = number.checked_sub(first).and_then(|index| usize::try_from(index).ok());
         if let Some(exchange) = index.and_then(|index| self.exchanges.get_mut(index)) {
-            Arc::make_mut(exchange).outcome = outcome;
+            let exchange = Arc::make_mut(exchange);
+            exchange.answered = matches!(outcome, Outcome::Answered { .. }).then_some(tick);
+            exchange.outcome = outcome;
         }
     }
 

@@ -104,6 +104,6 @@ pub use ctx::{ConnId, Ctx, Reply, ReplyTo, World};
 pub use error_code::ErrorCode;
 pub use fault::{Action, Alter, AlterBytes, AnswerWith, Faults, Rule, RuleId};
 pub use handle::{Builder, Cluster, FaultBuilder, StartError};
-pub use history::{Exchange, History, Number, Outcome, Requests, Unreadable};
+pub use history::{Exchange, History, Number, Outcome, Requests, Tick, Unreadable};
 pub use kafka_protocol::messages::{self, ApiKey, BrokerId, RequestKind, ResponseKind};
 pub use records;
