@@ -1,14 +1,16 @@
 //! Who read what under which ownership, as the cluster saw it: the checker's own books, kept from facts alone.
 //!
 //! A *session* is one ownership of one partition by one member: it begins when the coordinator tells the member the committed
-//! offset, or when a seek is done, and ends when the member joins again without claiming the partition.
+//! offset, or when its position is moved (a seek, or what a client says of itself), and ends when the member joins again without
+//! claiming the partition, or says that it gave it up or lost it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use client::TopicPartition;
 
-use crate::fact::{Fact, Log};
-use crate::timeline::Name;
+use crate::fact::{Fact, Log, Timed};
+use crate::timeline::{Change, Name};
 
 /// One ownership.
 #[derive(Clone, Debug)]
@@ -17,61 +19,61 @@ pub struct Session {
     pub generation: i32,
     /// Whether it still lasts.
     pub is_open: bool,
-    /// Whether a seek began it.
-    pub by_seek: bool,
+    /// Whether it began by a move and not by an assignment.
+    pub by_move: bool,
     /// Where it may begin. More than one, where an answer may have been lost, or a seek met a rebalance.
     pub bases: Vec<i64>,
     /// What was delivered first.
     pub first: Option<i64>,
     /// What was delivered last.
     pub last: Option<i64>,
-    /// Below this all is acknowledged.
-    pub clean: i64,
-    /// What is acknowledged beyond that.
-    acked: BTreeSet<i64>,
+    /// What was committed last.
+    pub committed: Option<i64>,
+    /// What it asked to commit.
+    asked: BTreeSet<i64>,
+    /// What is delivered and not acknowledged.
+    in_hand: BTreeSet<i64>,
 }
 
 impl Session {
-    fn new(generation: i32, bases: Vec<i64>, by_seek: bool) -> Self {
-        let clean = bases.iter().copied().min().unwrap_or(0);
-        let (first, last, acked) = (None, None, BTreeSet::new());
-        Self { generation, is_open: true, by_seek, bases, first, last, clean, acked }
+    fn new(generation: i32, bases: Vec<i64>, by_move: bool) -> Self {
+        let (first, last, committed, in_hand) = (None, None, None, BTreeSet::new());
+        let asked = BTreeSet::new();
+        Self { generation, is_open: true, by_move, bases, first, last, committed, asked, in_hand }
     }
 
-    fn delivered(&mut self, offset: i64) {
-        if self.first.is_none() {
-            self.first = Some(offset);
-            self.clean = offset;
-        }
-        self.last = Some(offset);
+    /// The first record that is in hand.
+    pub fn unfinished(&self) -> Option<i64> {
+        self.in_hand.first().copied()
     }
 
-    fn acknowledged(&mut self, log: &Log, offset: i64) {
-        self.acked.insert(offset);
-        while let Some(next) = log.next(self.clean)
-            && self.acked.remove(&next)
-        {
-            self.clean = next + 1;
-        }
-    }
-
-    /// Whether a commit of this offset would be true: all before it is acknowledged, and it does not go back.
+    /// Whether a commit of this offset would be true: all before it is delivered and acknowledged, and it does not go back.
     pub fn covers(&self, log: &Log, offset: i64) -> bool {
-        let lowest = self.first.or(self.bases.iter().copied().min()).unwrap_or(0);
-        offset >= lowest && log.next(self.clean).is_none_or(|unfinished| offset <= unfinished)
+        let lowest = self.bases.iter().copied().chain(self.first).min().unwrap_or(0);
+        let read_to = self.last.map_or(lowest, |last| last + 1);
+        let is_finished = self.unfinished().is_none_or(|unfinished| offset <= unfinished);
+        offset >= lowest && is_finished && !log.has_any(read_to..offset)
     }
 }
 
 /// What a client is at the moment.
 #[derive(Clone, Debug, Default)]
 struct Membership {
-    generation: i32,
-    /// In which generation it was first given what it has: commits of the consumer protocol may carry that one (KIP-1251).
-    given: BTreeMap<TopicPartition, i32>,
-    /// What it claimed to own when it joined last, and the time before.
-    claims: [BTreeSet<TopicPartition>; 2],
+    /// What the coordinator took it into last, and before.
+    generations: [i32; 2],
+    /// What it has been given and not given back, and in which generation it was given.
+    owned: BTreeMap<TopicPartition, i32>,
+    /// What it was given last.
+    target: BTreeSet<TopicPartition>,
+    given: Option<Duration>,
+    /// What it gave back while nothing could reach the brokers: what it asked before may arrive later.
+    just_owned: BTreeSet<TopicPartition>,
     /// The sessions that a seek under way would replace.
     seeking: Option<(TopicPartition, usize)>,
+    is_stalled: bool,
+    thawed: Option<Duration>,
+    counted_in: Option<Duration>,
+    refusals: u64,
 }
 
 /// The books.
@@ -84,6 +86,7 @@ pub struct Ledger<'a> {
     serials: BTreeMap<(Name, u64), (TopicPartition, usize, i64)>,
     shares: BTreeMap<i32, BTreeMap<String, BTreeSet<TopicPartition>>>,
     stored: BTreeMap<TopicPartition, i64>,
+    changes: BTreeMap<TopicPartition, Vec<Change>>,
 }
 
 impl<'a> Ledger<'a> {
@@ -96,18 +99,29 @@ impl<'a> Ledger<'a> {
             serials: BTreeMap::new(),
             shares: BTreeMap::new(),
             stored: BTreeMap::new(),
+            changes: BTreeMap::new(),
         }
     }
 
     /// The log of a partition.
     pub fn log(&self, at: &TopicPartition) -> &'a Log {
-        static EMPTY: Log = Log { records: BTreeMap::new() };
+        static EMPTY: Log = Log { records: BTreeMap::new(), gone: BTreeMap::new(), cut: None };
         self.logs.get(at).unwrap_or(&EMPTY)
     }
 
     /// All logs.
     pub fn logs(&self) -> &'a BTreeMap<TopicPartition, Log> {
         self.logs
+    }
+
+    /// What was done to a log until now.
+    pub fn changes(&self, at: &TopicPartition) -> &[Change] {
+        self.changes.get(at).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a log has been cut off at its end.
+    pub fn is_truncated(&self, at: &TopicPartition) -> bool {
+        self.changes(at).iter().any(|change| matches!(change, Change::Truncated(_)))
     }
 
     /// The last session of a client with a partition.
@@ -128,10 +142,24 @@ impl<'a> Ledger<'a> {
         self.shares.get(&generation)
     }
 
-    /// Whether a client claimed a partition when it joined last, or the time before: a commit may be handled after the join that
-    /// gave the partition up.
-    pub fn has_claimed(&self, client: &Name, at: &TopicPartition) -> bool {
-        self.members.get(client).is_some_and(|member| member.claims.iter().any(|claim| claim.contains(at)))
+    /// The generation that the coordinator took a client into last, and the one before.
+    pub fn generations(&self, client: &Name) -> [i32; 2] {
+        self.members.get(client).map_or([0; 2], |member| member.generations)
+    }
+
+    /// Whether a client has been given a partition and has not given it back.
+    pub fn owns(&self, client: &Name, at: &TopicPartition) -> bool {
+        self.members.get(client).is_some_and(|member| member.owned.contains_key(at))
+    }
+
+    /// In which generation a client was given a partition that it owns.
+    pub fn given_in(&self, client: &Name, at: &TopicPartition) -> Option<i32> {
+        self.members.get(client)?.owned.get(at).copied()
+    }
+
+    /// Whether a client gave a partition back while what it had asked before could not reach the brokers yet.
+    pub fn just_owned(&self, client: &Name, at: &TopicPartition) -> bool {
+        self.members.get(client).is_some_and(|member| member.just_owned.contains(at))
     }
 
     /// Whether a seek is under way.
@@ -140,23 +168,40 @@ impl<'a> Ledger<'a> {
         seeking.is_some_and(|(of, _)| of == at)
     }
 
+    /// When the coordinator last told a client that it counts it in.
+    pub fn counted_in(&self, client: &Name) -> Option<Duration> {
+        self.members.get(client).and_then(|member| member.counted_in)
+    }
+
+    /// How often coordinators refused a client.
+    pub fn refusals(&self, client: &Name) -> u64 {
+        self.members.get(client).map_or(0, |member| member.refusals)
+    }
+
     /// The committed offset.
     pub fn stored(&self, at: &TopicPartition) -> Option<i64> {
         self.stored.get(at).copied()
     }
 
     /// Enters a fact.
-    pub fn enter(&mut self, fact: &Fact) {
+    pub fn enter(&mut self, Timed { at: now, fact }: &Timed) {
         match fact {
             Fact::Joining { client, owned, .. } => {
                 let member = self.members.entry(client.clone()).or_default();
-                member.claims.swap(0, 1);
-                member.claims[0] = owned.clone();
-                member.given.retain(|at, _| owned.contains(at));
-                for ((of, at), sessions) in &mut self.sessions {
-                    if of == client && !owned.contains(at) {
-                        sessions.iter_mut().for_each(|session| session.is_open = false);
-                    }
+                member.target.clear();
+                let gone = member.owned.keys().filter(|at| !owned.contains(at)).cloned().collect();
+                self.gave_back(*now, client, &gone);
+            }
+            Fact::Owning { client, owned } => {
+                let member = self.members.entry(client.clone()).or_default();
+                let is_gone = |at: &&TopicPartition| !owned.contains(at) && !member.target.contains(at);
+                let gone = member.owned.keys().filter(is_gone).cloned().collect();
+                self.gave_back(*now, client, &gone);
+            }
+            Fact::Joined { client, generation } => {
+                let member = self.members.entry(client.clone()).or_default();
+                if member.generations[0] != *generation {
+                    member.generations = [*generation, member.generations[0]];
                 }
             }
             Fact::Shared { generation, shares } => {
@@ -164,31 +209,35 @@ impl<'a> Ledger<'a> {
             }
             Fact::Given { client, member, generation, partitions } => {
                 let known = self.members.entry(client.clone()).or_default();
-                known.generation = *generation;
                 for at in partitions {
-                    known.given.entry(at.clone()).or_insert(*generation);
+                    known.owned.entry(at.clone()).or_insert(*generation);
                 }
-                // In the consumer protocol one epoch may bring several answers, and what is to be given up is still the
-                // member's until it says so.
-                let shares = self.shares.entry(*generation).or_default();
-                shares.entry(member.clone()).or_default().extend(partitions.iter().cloned());
+                known.target.clone_from(partitions);
+                known.given = Some(*now);
+                known.just_owned.retain(|at| !partitions.contains(at));
+                self.shares.entry(*generation).or_default().insert(member.clone(), partitions.clone());
             }
+            Fact::Counted { client } => {
+                self.members.entry(client.clone()).or_default().counted_in = Some(*now);
+            }
+            Fact::Refused { client, .. } => self.members.entry(client.clone()).or_default().refusals += 1,
             Fact::OffsetTold { client, at, committed } => self.told(client, at, committed.unwrap_or(0)),
             Fact::Delivered { client, serial, at, offset, .. } => {
                 let sessions = self.sessions.entry((client.clone(), at.clone())).or_default();
                 if let Some(session) = sessions.last_mut() {
-                    session.delivered(*offset);
+                    session.first.get_or_insert(*offset);
+                    session.last = Some(*offset);
+                    session.in_hand.insert(*offset);
                     let place = (at.clone(), sessions.len() - 1, *offset);
                     self.serials.insert((client.clone(), *serial), place);
                 }
             }
             Fact::Acked { client, serial } => {
-                if let Some((at, number, offset)) = self.serials.remove(&(client.clone(), *serial)) {
-                    let log = self.log(&at);
-                    let sessions = self.sessions.entry((client.clone(), at)).or_default();
-                    if let Some(session) = sessions.get_mut(number) {
-                        session.acknowledged(log, offset);
-                    }
+                if let Some((at, number, offset)) = self.serials.remove(&(client.clone(), *serial))
+                    && let Some(sessions) = self.sessions.get_mut(&(client.clone(), at))
+                    && let Some(session) = sessions.get_mut(number)
+                {
+                    session.in_hand.remove(&offset);
                 }
             }
             Fact::Seeking { client, at, .. } => {
@@ -196,29 +245,74 @@ impl<'a> Ledger<'a> {
                 self.members.entry(client.clone()).or_default().seeking = Some((at.clone(), before));
             }
             Fact::Sought { client, at, to, is_done } => self.sought(client, at, *to, *is_done),
-            Fact::Stored { at, offset, .. } => {
-                self.stored.insert(at.clone(), *offset);
+            Fact::Moved { client, at, cause, to, .. } => self.moved(client, at, *cause, *to),
+            Fact::GaveUp { client, partitions, .. } => self.gave_back(*now, client, partitions),
+            Fact::Lost { client, partitions } => {
+                let member = self.members.entry(client.clone()).or_default();
+                // It may be told when the coordinator has given them once more already.
+                let is_new = |at: &TopicPartition| member.given == Some(*now) && member.target.contains(at);
+                let lost = partitions.iter().filter(|at| !is_new(at)).cloned().collect();
+                self.gave_back(*now, client, &lost);
             }
+            Fact::Commit { client, at, offset, .. } => {
+                let session = self.sessions.get_mut(&(client.clone(), at.clone())).and_then(|s| s.last_mut());
+                if let Some(session) = session {
+                    session.asked.insert(*offset);
+                }
+            }
+            Fact::Stored { client, at, offset } => {
+                self.stored.insert(at.clone(), *offset);
+                let session = self.sessions.get_mut(&(client.clone(), at.clone())).and_then(|s| s.last_mut());
+                if let Some(session) =
+                    session.filter(|session| session.is_open && session.asked.contains(offset))
+                {
+                    session.committed = Some(*offset);
+                }
+            }
+            Fact::Stalled { client, is_stalled } => {
+                let member = self.members.entry(client.clone()).or_default();
+                member.is_stalled = *is_stalled;
+                member.thawed = Some(*now);
+            }
+            Fact::Changed { at, change } => self.changes.entry(at.clone()).or_default().push(*change),
             Fact::Request { .. }
-            | Fact::Commit { .. }
-            | Fact::GaveUp { .. }
+            | Fact::Asked { .. }
             | Fact::Committed { .. }
+            | Fact::Leaving { .. }
+            | Fact::CommitFailed { .. }
+            | Fact::Paused { .. }
+            | Fact::Resuming { .. }
+            | Fact::GivingUp { .. }
             | Fact::Held { .. }
             | Fact::Produced { .. }
             | Fact::Note(_) => {}
         }
     }
 
-    fn told(&mut self, client: &Name, at: &TopicPartition, base: i64) {
+    fn gave_back(&mut self, now: Duration, client: &Name, partitions: &BTreeSet<TopicPartition>) {
         let member = self.members.entry(client.clone()).or_default();
-        let generation = member.given.get(at).copied().unwrap_or(member.generation);
+        for at in partitions {
+            if member.owned.remove(at).is_some() && (member.is_stalled || member.thawed == Some(now)) {
+                member.just_owned.insert(at.clone());
+            }
+            if let Some(sessions) = self.sessions.get_mut(&(client.clone(), at.clone())) {
+                sessions.iter_mut().for_each(|session| session.is_open = false);
+            }
+        }
+    }
+
+    fn told(&mut self, client: &Name, at: &TopicPartition, base: i64) {
+        if !self.owns(client, at) {
+            // Asked for before it was given up.
+            return;
+        }
+        let generation = self.generations(client)[0];
         let sessions = self.sessions.entry((client.clone(), at.clone())).or_default();
         match sessions.last_mut() {
             // Asked once more, as the first answer got lost; or too late, and of no use.
             Some(open) if open.is_open => {
-                if open.first.is_none() {
+                if open.first.is_none() && !open.by_move {
                     open.bases.push(base);
-                    open.clean = open.clean.min(base);
                 }
             }
             _ => sessions.push(Session::new(generation, vec![base], false)),
@@ -231,13 +325,38 @@ impl<'a> Ledger<'a> {
         if !is_done {
             return;
         }
-        let sessions = self.sessions.entry((client.clone(), at.clone())).or_default();
         let mut bases = vec![to];
         // One that began meanwhile may have begun before the seek or after it.
+        let sessions = self.sessions.entry((client.clone(), at.clone())).or_default();
         bases.extend(sessions.iter().skip(before).flat_map(|session| session.bases.clone()));
-        let generation =
-            sessions.last().filter(|last| last.is_open).map_or(member.generation, |last| last.generation);
+        self.begin_again(client, at, bases);
+    }
+
+    /// Starts and seeks are known better from what was asked for them.
+    fn moved(&mut self, client: &Name, at: &TopicPartition, cause: source::MoveCause, to: i64) {
+        if cause.is_start() || cause == source::MoveCause::Seek {
+            return;
+        }
+        let session = self.sessions.get_mut(&(client.clone(), at.clone())).and_then(|s| s.last_mut());
+        match session {
+            Some(session) if session.first.is_none() => session.bases.push(to),
+            // What was fetched and not handed out before may be fetched again first.
+            Some(session) => {
+                let bases = [Some(to), session.last.map(|last| last + 1), session.unfinished()];
+                self.begin_again(client, at, bases.into_iter().flatten().collect());
+            }
+            None => {}
+        }
+    }
+
+    fn begin_again(&mut self, client: &Name, at: &TopicPartition, bases: Vec<i64>) {
+        let (is_open, current) = (self.owns(client, at), self.generations(client)[0]);
+        let sessions = self.sessions.entry((client.clone(), at.clone())).or_default();
+        let last = sessions.last().filter(|last| last.is_open);
+        let generation = last.map_or(current, |last| last.generation);
         sessions.iter_mut().for_each(|session| session.is_open = false);
-        sessions.push(Session::new(generation, bases, true));
+        let mut session = Session::new(generation, bases, true);
+        session.is_open = is_open;
+        sessions.push(session);
     }
 }

@@ -17,6 +17,8 @@ pub mod fact;
 pub mod fault;
 pub mod gate;
 pub mod ledger;
+mod logs;
+pub mod many;
 pub mod member;
 pub mod options;
 mod read;

@@ -2,16 +2,17 @@
 
 use std::env;
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use milena_sim::many::{self, Many};
 use milena_sim::options::Options;
 use milena_sim::run::{self, Total};
 use milena_sim::world::live;
 
 const USAGE: &str = "\
 milena-sim --seed N                 one world, with all that happens in it
-milena-sim --seeds N [--from S]     many, on all cores; those that fail with their last events";
+milena-sim --seeds N [--from S]     many, on all cores; those that fail with their last events
+           [--until-found]          ends with the first violation
+           [--pairs]                which kinds of fault met in a world, and how often";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -19,9 +20,21 @@ fn main() -> ExitCode {
         let at = args.iter().position(|arg| arg == name)?;
         args.get(at + 1)?.parse::<u64>().ok()
     };
+    let has = |name: &str| args.iter().any(|arg| arg == name);
     match (number("--seed"), number("--seeds")) {
         (Some(seed), None) => one(seed),
-        (None, Some(seeds)) => many(seeds, number("--from").unwrap_or(0)),
+        (None, Some(count)) => {
+            let from = number("--from").unwrap_or(0);
+            let total = many::run(&Many { count, from, until_found: has("--until-found") });
+            if !has("--until-found") {
+                print!("{}", total.faults_table());
+            }
+            if has("--pairs") {
+                print!("{}", total.pairs_table());
+            }
+            println!("{total}");
+            if total.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
         _ => {
             eprintln!("{USAGE}");
             ExitCode::FAILURE
@@ -42,32 +55,4 @@ fn one(seed: u64) -> ExitCode {
     total.add(&report);
     println!("{total}");
     if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn many(seeds: u64, from: u64) -> ExitCode {
-    let (next, total) = (AtomicU64::new(from), Mutex::new(Total::default()));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= from.saturating_add(seeds) {
-                        return;
-                    }
-                    let report = run::seed(seed);
-                    if !report.violations.is_empty() {
-                        println!("{}", report.text);
-                    }
-                    total.lock().unwrap_or_else(std::sync::PoisonError::into_inner).add(&report);
-                }
-            });
-        }
-    });
-    let total = total.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for (fault, times) in &total.faults {
-        println!("{:>20} {times}", format!("{fault:?}"));
-    }
-    println!("{total}");
-    if total.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

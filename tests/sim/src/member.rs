@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use client::TopicPartition;
 use futures_util::StreamExt;
 use source::config::{Assignor, IsolationLevel};
-use source::{Batch, BatchStream, Record, RecordStream, Source, Start};
+use source::{Batch, BatchStream, Event, Events, Record, RecordStream, Source, Start};
 use testkit::Cluster;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -66,8 +66,10 @@ impl Member {
         let gate = Gate::new(cluster);
         let (orders, inbox) = mpsc::unbounded_channel();
         let seed = dice.next() >> 1;
+        let rack = dice.number(1, options.brokers);
         let program = Program {
             name: name.clone(),
+            rack,
             gate: gate.clone(),
             options: options.clone(),
             timeline: timeline.clone(),
@@ -80,6 +82,7 @@ impl Member {
             slow_until: None,
             is_hurried: false,
             has_left: Arc::default(),
+            ear: None,
         };
         timeline.member(&name, format!("starts as {}", instance.as_deref().unwrap_or("a dynamic member")));
         let task = tokio::spawn(program.run(instance, seed));
@@ -107,6 +110,8 @@ impl Member {
 
 struct Program {
     name: Name,
+    /// The number of the broker beside it.
+    rack: i32,
     gate: Gate,
     options: Arc<Options>,
     timeline: Timeline,
@@ -121,6 +126,32 @@ struct Program {
     slow_until: Option<Instant>,
     is_hurried: bool,
     has_left: Arc<AtomicBool>,
+    ear: Option<Ear>,
+}
+
+/// Hears what the source tells. Each member has two: one that hears at once, and one that the program asks before it writes down
+/// what it was handed, so that what was told before stands before it. Whoever hears something first writes it down.
+struct Ear {
+    events: Events,
+    heard: u64,
+    written: Arc<AtomicU64>,
+    name: Name,
+    timeline: Timeline,
+}
+
+impl Ear {
+    fn hears(&mut self, event: Event) {
+        self.heard += if let Event::Missed { events } = &event { *events } else { 1 };
+        if self.written.fetch_max(self.heard, Ordering::Relaxed) < self.heard {
+            self.timeline.push(What::Told { client: self.name.clone(), event: Box::new(event) });
+        }
+    }
+
+    fn catch_up(&mut self) {
+        while let Some(event) = self.events.try_next() {
+            self.hears(event);
+        }
+    }
 }
 
 /// A record that is not acknowledged yet.
@@ -191,7 +222,7 @@ impl Program {
             .budget_bytes(options.budget)
             .commit_interval(options.commit_interval)
             .property("client.id", &self.name)
-            .property("group.protocol", options.protocol.name())
+            .property("group.protocol", if options.is_consumer { "consumer" } else { "classic" })
             .property("milena.group.protocol.fallback", "false")
             .property("milena.seed", seed)
             // Other threads would have other times.
@@ -203,6 +234,9 @@ impl Program {
             .property("request.timeout.ms", ms(options.request_timeout))
             .property("max.partition.fetch.bytes", options.partition_fetch_bytes)
             .property("metadata.max.age.ms", 10_000);
+        if options.has_racks {
+            builder = builder.property("client.rack", format!("rack-{}", self.rack));
+        }
         if let Some(instance) = instance {
             builder = builder.group_instance_id(instance);
         }
@@ -210,13 +244,25 @@ impl Program {
     }
 
     /// Writes down what the source tells.
-    fn listen(&self, source: &Source) {
-        let (mut events, name, timeline) = (source.events(), self.name.clone(), self.timeline.clone());
+    fn listen(&mut self, source: &Source) {
+        let written = Arc::new(AtomicU64::new(0));
+        let ear = || {
+            let (name, timeline, written) = (self.name.clone(), self.timeline.clone(), written.clone());
+            Ear { events: source.events(), heard: 0, written, name, timeline }
+        };
+        let mut other = ear();
+        self.ear = Some(ear());
         tokio::spawn(async move {
-            while let Some(event) = events.next().await {
-                timeline.push(What::Told { client: name.clone(), event: Box::new(event) });
+            while let Some(event) = other.events.next().await {
+                other.hears(event);
             }
         });
+    }
+
+    fn catch_up(&mut self) {
+        if let Some(ear) = &mut self.ear {
+            ear.catch_up();
+        }
     }
 
     async fn read(&mut self, source: &Source, stream: &mut Stream) {
@@ -259,6 +305,7 @@ impl Program {
     }
 
     fn take(&mut self, source: &Source, item: Item) {
+        self.catch_up();
         match item {
             Item::Record(record) => {
                 let (at, offset) = (record.partition().clone(), record.offset());
@@ -296,7 +343,8 @@ impl Program {
         self.seen.insert(at, offset);
         let mut delay = self.dice.millis(0, self.options.ack_delay.as_millis() as u64);
         if self.is_hurried {
-            delay = delay.min(Duration::from_millis(50));
+            // However much there is: it is read in the time that the brokers and the client take, and not the program.
+            delay = Duration::ZERO;
         } else if self.dice.one_in(self.options.slow_one_in) {
             self.slow_until = Some(Instant::now() + self.options.slow_for);
         }
@@ -308,10 +356,14 @@ impl Program {
             Order::Seek(any) => self.seek(source, any).await,
             Order::Pause(any) => {
                 let mine: Vec<_> = source.status().into_iter().map(|status| status.partition).collect();
-                source.pause(Dice::new(any).pick(&mine));
+                if let Some(at) = Dice::new(any).pick(&mine) {
+                    source.pause([at]);
+                    self.timeline.push(What::Paused { client: self.name.clone(), at: at.clone() });
+                }
             }
             Order::Resume => {
                 let mine: Vec<_> = source.status().into_iter().map(|status| status.partition).collect();
+                self.timeline.push(What::Resuming { client: self.name.clone() });
                 source.resume(&mine);
             }
             Order::Commit => {
@@ -325,7 +377,9 @@ impl Program {
                     }
                 });
             }
-            Order::Leave(deadline) => {
+            Order::Leave(within) => {
+                let deadline = within;
+                self.timeline.push(What::Leaving { client: self.name.clone(), within });
                 let (source, has_left) = (source.clone(), self.has_left.clone());
                 let (timeline, name, gate) = (self.timeline.clone(), self.name.clone(), self.gate.clone());
                 tokio::spawn(async move {
@@ -359,6 +413,7 @@ impl Program {
         let client = self.name.clone();
         self.timeline.push(What::Seeking { client: client.clone(), at: at.clone(), to });
         let is_done = source.seek(at.clone(), Start::Offset(to)).await.is_ok();
+        self.catch_up();
         self.timeline.push(What::Sought { client, at: at.clone(), to, is_done });
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use client::records::Compression;
 use testkit::ApiKey;
 
+use crate::check::Bounds;
 use crate::dice::Dice;
 use crate::fault::Fault;
 
@@ -18,8 +20,8 @@ pub struct Options {
     pub topics: Vec<i32>,
     /// Members that the world begins with.
     pub members: usize,
-    /// Which group protocol they speak.
-    pub protocol: Protocol,
+    /// Whether they speak the consumer protocol (KIP-848).
+    pub is_consumer: bool,
     /// Whether they assign by cooperative-sticky, or by the eager range assignor.
     pub is_cooperative: bool,
     /// How many of them are static.
@@ -52,6 +54,12 @@ pub struct Options {
     pub batch_records: u64,
     /// Bytes of a value, at most.
     pub value_bytes: u64,
+    /// The codec of batches.
+    pub compression: Compression,
+    /// Whether records have keys.
+    pub has_keys: bool,
+    /// Whether each broker and each member is in a rack, and members read from the replica beside them (KIP-392).
+    pub has_racks: bool,
     /// Whether Milena's own producer writes some of them.
     pub own_producer: bool,
     /// The longest that a program takes for a record.
@@ -85,6 +93,26 @@ pub fn recovery_bound(options: &Options) -> Duration {
 impl Options {
     /// The world of that seed.
     pub fn draw(seed: u64) -> Self {
+        let mut options = Self::draw_freely(seed);
+        // Before JoinGroup 9 a static leader that comes back does not lead any more, and nobody looks at partition counts until the
+        // next rebalance: KIP-814 was made for that. Java's members do not notice either.
+        let is_old = options.ceilings.iter().any(|(api, ceiling)| *api == ApiKey::JoinGroup && *ceiling < 9);
+        if is_old && options.static_members > 0 && !options.is_consumer {
+            options.faults.retain(|(fault, _)| *fault != Fault::AddPartition);
+        }
+        if options.is_consumer {
+            // Coordinators of such groups are not that old.
+            let has_it = |api: &ApiKey, ceiling: i16| match api {
+                ApiKey::OffsetCommit | ApiKey::OffsetFetch => ceiling >= 9,
+                ApiKey::Metadata => ceiling >= 12,
+                _ => true,
+            };
+            options.ceilings.retain(|(api, ceiling)| has_it(api, *ceiling));
+        }
+        options
+    }
+
+    fn draw_freely(seed: u64) -> Self {
         let mut dice = Dice::new(seed ^ 0x6d69_6c65_6e61);
         let brokers = dice.number(1, 3);
         let topics = (0..dice.between(1, 2)).map(|_| dice.number(1, 4)).collect();
@@ -92,14 +120,12 @@ impl Options {
         let session = dice.millis(6000, 10_000);
         let faults = draw_faults(&mut dice, brokers);
         let is_tight = dice.one_in(3);
-        // Dice of its own: what else a seed draws stays as it is.
-        let protocol = Protocol::draw(&mut Dice::new(seed ^ 0x4b49_502d_3834_38));
         Self {
             seed,
             brokers,
             topics,
             members,
-            protocol,
+            is_consumer: dice.one_in(2),
             is_cooperative: dice.one_in(2),
             static_members: if dice.one_in(3) { dice.between(1, members as u64) as usize } else { 0 },
             is_committed: dice.one_in(2),
@@ -116,6 +142,9 @@ impl Options {
             produce_every: dice.millis(20, 400),
             batch_records: dice.between(1, 20),
             value_bytes: if dice.one_in(4) { 2000 } else { 20 },
+            compression: draw_compression(&mut dice),
+            has_keys: dice.one_in(2),
+            has_racks: brokers > 1 && dice.one_in(3),
             own_producer: dice.one_in(3),
             ack_delay: if dice.one_in(4) { dice.millis(2000, 9000) } else { dice.millis(0, 500) },
             in_hand: dice.between(1, 200) as usize,
@@ -123,9 +152,54 @@ impl Options {
             slow_for: dice.millis(500, 12_000),
             orders_every: dice.one_in(2).then(|| dice.millis(300, 5000)),
             faults,
-            ceilings: draw_ceilings(&mut dice, protocol),
+            ceilings: draw_ceilings(&mut dice),
             unsafe_for: dice.millis(10_000, 40_000),
         }
+    }
+}
+
+impl Options {
+    /// What invariants have to know of this world.
+    pub fn bounds(&self) -> Bounds {
+        // Values have a few bytes in front, and records and batches some of their own.
+        let batch = self.batch_records * (self.value_bytes + 60) + 100;
+        let batch = usize::try_from(batch).unwrap_or(usize::MAX);
+        // What is asked of a broker at least: what is asked of a partition, or what must be left of the budget.
+        let floor = (self.budget / 32 / self.brokers.unsigned_abs() as usize).min(self.partition_fetch_bytes);
+        let brokers = self.brokers.unsigned_abs() as usize;
+        // From each broker over up to four connections.
+        let fetched = if batch <= floor { 0 } else { batch * (4 * brokers + 1) };
+        // What a program holds may be a record of a batch each, and what decompresses it rounds up.
+        let buffer = (2 * batch).max(DECOMPRESSED_MIN);
+        let decompressed =
+            if self.compression == Compression::None { 0 } else { buffer * (self.in_hand + 2) };
+        Bounds {
+            is_committed: self.is_committed,
+            is_classic: !self.is_consumer,
+            by_batches: self.by_batches,
+            session: self.session,
+            silence: self.session,
+            late_records: match (self.by_batches, self.own_producer) {
+                (true, _) => 0,
+                (false, false) => self.batch_records,
+                // As many as it has in hand when it sends.
+                (false, true) => 1000,
+            },
+            beyond_budget: fetched + decompressed,
+        }
+    }
+}
+
+/// What the buffer of a decompressed batch has at least, about.
+const DECOMPRESSED_MIN: usize = 40 << 10;
+
+/// As it comes most often, and those that need no C library.
+fn draw_compression(dice: &mut Dice) -> Compression {
+    match dice.between(0, 5) {
+        0 => Compression::Gzip,
+        1 => Compression::Snappy,
+        2 => Compression::Lz4,
+        _ => Compression::None,
     }
 }
 
@@ -141,35 +215,7 @@ fn draw_faults(dice: &mut Dice, brokers: i32) -> Vec<(Fault, Duration)> {
     faults.into_iter().map(|fault| (fault, dice.millis(fault.mean_ms() / 4, fault.mean_ms() * 2))).collect()
 }
 
-/// Which group protocol the members of a world speak.
-///
-/// All the same one. In a group of both Kafka itself gives partitions away too early, and not at all: a classic member that is
-/// giving a partition up when the group is converted no longer has it in the coordinator's eyes; one whose session is over
-/// may join under its old id as if nothing had been; and a coordinator that takes over from one that has just turned the
-/// group into a classic one knows nothing of the rebalance that was to follow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// JoinGroup and SyncGroup.
-    Classic,
-    /// ConsumerGroupHeartbeat (KIP-848).
-    Consumer,
-}
-
-impl Protocol {
-    fn draw(dice: &mut Dice) -> Self {
-        if dice.one_in(2) { Self::Consumer } else { Self::Classic }
-    }
-
-    /// `group.protocol`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Classic => "classic",
-            Self::Consumer => "consumer",
-        }
-    }
-}
-
-fn draw_ceilings(dice: &mut Dice, protocol: Protocol) -> Vec<(ApiKey, i16)> {
+fn draw_ceilings(dice: &mut Dice) -> Vec<(ApiKey, i16)> {
     let ranges = [
         (ApiKey::Fetch, 11, 17),
         (ApiKey::OffsetCommit, 7, 10),
@@ -186,17 +232,6 @@ fn draw_ceilings(dice: &mut Dice, protocol: Protocol) -> Vec<(ApiKey, i16)> {
     for (api, low, high) in ranges {
         if dice.one_in(4) {
             ceilings.push((api, dice.number(low, high) as i16));
-        }
-    }
-    if protocol == Protocol::Consumer {
-        // No broker that has the consumer protocol is older than that.
-        for (api, ceiling) in &mut ceilings {
-            let least = match api {
-                ApiKey::Metadata => 12,
-                ApiKey::OffsetCommit | ApiKey::OffsetFetch => 9,
-                _ => 0,
-            };
-            *ceiling = (*ceiling).max(least);
         }
     }
     ceilings

@@ -110,6 +110,8 @@ pub struct Total {
     pub violations: u64,
     /// How often each kind of fault was done.
     pub faults: BTreeMap<Fault, u64>,
+    /// In how many worlds two kinds of fault were both done.
+    pub pairs: BTreeMap<(Fault, Fault), u64>,
 }
 
 impl Total {
@@ -121,7 +123,34 @@ impl Total {
         self.violations += u64::from(!report.violations.is_empty());
         for (fault, times) in &report.faults {
             *self.faults.entry(*fault).or_default() += times;
+            for other in report.faults.keys().filter(|other| *other > fault) {
+                *self.pairs.entry((*fault, *other)).or_default() += 1;
+            }
         }
+    }
+
+    /// How often each kind of fault was done.
+    pub fn faults_table(&self) -> String {
+        let line = |fault: &Fault| {
+            let times = self.faults.get(fault).copied().unwrap_or(0);
+            format!("{:>20} {times}\n", format!("{fault:?}"))
+        };
+        Fault::ALL.iter().map(line).collect()
+    }
+
+    /// In how many worlds two kinds of fault were both done: each line is a kind, each column one of those before it.
+    pub fn pairs_table(&self) -> String {
+        let mut table = String::new();
+        for (row, fault) in Fault::ALL.iter().enumerate() {
+            // Writing to a string does not fail.
+            let _ = write!(table, "{:>20}", format!("{fault:?}"));
+            for other in &Fault::ALL[..row] {
+                let pair = (*fault.min(other), *fault.max(other));
+                let _ = write!(table, " {:>5}", self.pairs.get(&pair).copied().unwrap_or(0));
+            }
+            table.push('\n');
+        }
+        table
     }
 }
 

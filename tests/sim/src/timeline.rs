@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use client::TopicPartition;
 use source::Event;
-use testkit::Cluster;
+use testkit::{Cluster, Tick};
 
 /// Names a member: each start of one has a `client.id` of its own.
 pub type Name = Arc<str>;
@@ -16,8 +16,8 @@ pub type Name = Arc<str>;
 pub struct Step {
     /// In simulated time since the start.
     pub at: Duration,
-    /// So many requests had reached brokers before.
-    pub requests: u64,
+    /// After what of all that happened at brokers.
+    pub tick: Tick,
     /// What.
     pub what: What,
 }
@@ -38,12 +38,37 @@ pub enum What {
     Told { client: Name, event: Box<Event> },
     /// So many bytes of the budget were in use.
     Held { client: Name, used: usize, budget: usize },
+    /// The program is about to leave within that time.
+    Leaving { client: Name, within: Duration },
+    /// The program has paused a partition.
+    Paused { client: Name, at: TopicPartition },
+    /// The program is about to end all pauses.
+    Resuming { client: Name },
+    /// No byte moves between a client and the brokers, or they do again.
+    Stalled { client: Name, is_stalled: bool },
+    /// Something was done to a log.
+    Changed { at: TopicPartition, change: Change },
     /// A record was written, as its producer was told.
     Produced { at: TopicPartition, offset: i64, value: Vec<u8> },
     /// Something in the life of a member.
     Member { client: Name, note: String },
     /// Something was done to the cluster.
     Fault { note: String },
+}
+
+/// What was done to a log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// Nothing below that offset is left.
+    Deleted(i64),
+    /// Nothing at or after that offset is left: an unclean election.
+    Truncated(i64),
+    /// Of each key only the last record is left.
+    Compacted,
+    /// A transaction began to write there.
+    Opened(i64),
+    /// The transaction that began there has ended.
+    Ended(i64),
 }
 
 impl fmt::Display for What {
@@ -59,6 +84,11 @@ impl fmt::Display for What {
             }
             Self::Told { client, event } => write!(f, "{client} says: {event}"),
             Self::Held { client, used, budget } => write!(f, "{client} holds {used} of {budget} bytes"),
+            Self::Leaving { client, within } => write!(f, "{client} leaves within {within:?}"),
+            Self::Paused { client, at } => write!(f, "{client} has paused {at}"),
+            Self::Resuming { client } => write!(f, "{client} ends all pauses"),
+            Self::Stalled { client, is_stalled } => write!(f, "{client} is stalled: {is_stalled}"),
+            Self::Changed { at, change } => write!(f, "{at}: {change:?}"),
             Self::Produced { at, offset, .. } => write!(f, "produced {at}@{offset}"),
             Self::Member { client, note } => write!(f, "{client}: {note}"),
             Self::Fault { note } => write!(f, "fault: {note}"),
@@ -81,8 +111,8 @@ impl Timeline {
 
     /// Writes down what happens at this moment.
     pub fn push(&self, what: What) {
-        let (requests, at) = self.cluster.with_core(|core, now| (core.history().seen(), now));
-        self.lock().push(Step { at, requests, what });
+        let (tick, at) = self.cluster.with_core(|core, now| (core.history().ticks(), now));
+        self.lock().push(Step { at, tick, what });
     }
 
     /// Notes a fault.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use client::TopicPartition;
 use testkit::{Cluster, Requests};
 
-use crate::check::{self, Invariant};
+use crate::check::{self, Bounds, Invariant};
 pub use crate::fact::Log;
-use crate::fact::Timed;
+use crate::fact::{Fact, Timed};
 use crate::ledger::Ledger;
 use crate::options::Options;
 use crate::read;
@@ -22,8 +22,10 @@ pub struct Past {
     pub facts: Vec<Timed>,
     /// Every request and its answer.
     pub requests: Requests,
-    /// The logs as they were in the end.
+    /// The logs, as they were in the end and before.
     pub logs: BTreeMap<TopicPartition, Log>,
+    /// What invariants have to know of the world.
+    pub bounds: Bounds,
 }
 
 /// Something that must not be.
@@ -62,9 +64,10 @@ impl Past {
         cluster: &Cluster,
         steps: Vec<Step>,
         logs: BTreeMap<TopicPartition, Log>,
-        _options: &Options,
+        options: &Options,
     ) -> Self {
-        Self { facts: read::facts(cluster, steps), requests: cluster.requests(), logs }
+        let (facts, requests) = (read::facts(cluster, steps), cluster.requests());
+        Self { facts, requests, logs, bounds: options.bounds() }
     }
 
     /// A hash over all requests and answers with their times: the same in every run of the same seed.
@@ -79,7 +82,7 @@ impl Past {
 
     /// The first violation of each invariant, in order of steps.
     pub fn judge(&self) -> Vec<Violation> {
-        judge(&self.facts, &self.logs, check::all())
+        judge(&self.facts, &self.logs, check::all(&self.bounds))
     }
 
     /// The last facts before a violation about its partition, or about everything if it names none.
@@ -87,8 +90,8 @@ impl Past {
         let end = violation.step.map_or(self.facts.len(), |step| (step + 1).min(self.facts.len()));
         let named = self.logs.keys().find(|at| violation.what.contains(&at.to_string()));
         let concerns = |timed: &&Timed| match named {
-            Some(at) => timed.fact.concerns(at) || matches!(timed.fact, crate::fact::Fact::Note(_)),
-            None => !matches!(timed.fact, crate::fact::Fact::Request { .. } | crate::fact::Fact::Held { .. }),
+            Some(at) => timed.fact.concerns(at) || matches!(timed.fact, Fact::Note(_)),
+            None => !matches!(timed.fact, Fact::Request { .. } | Fact::Held { .. } | Fact::Counted { .. }),
         };
         let mut last: Vec<_> = self.facts[..end].iter().rev().filter(concerns).take(count).collect();
         last.reverse();
@@ -105,7 +108,8 @@ pub fn judge(
     let mut ledger = Ledger::new(logs);
     let mut open: Vec<_> = invariants.into_iter().map(Some).collect();
     let mut found = Vec::new();
-    for (step, Timed { at, fact }) in facts.iter().enumerate() {
+    for (step, timed) in facts.iter().enumerate() {
+        let Timed { at, fact } = timed;
         for slot in &mut open {
             let Some(invariant) = slot else { continue };
             if let Err(what) = invariant.check(&ledger, *at, fact) {
@@ -113,7 +117,7 @@ pub fn judge(
                 *slot = None;
             }
         }
-        ledger.enter(fact);
+        ledger.enter(timed);
     }
     let end = facts.last().map_or(Duration::ZERO, |last| last.at);
     for invariant in open.iter_mut().flatten() {

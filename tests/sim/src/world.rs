@@ -1,17 +1,18 @@
 //! One seed, one world: a safety phase in which things go wrong, then healing, then everything must come to its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use client::config::{ClientConfig, ProducerConfig};
 use client::{Client, Producer, ProducerRecord, TopicPartition};
-use testkit::Cluster;
+use testkit::{ApiKey, Cluster, RuleId};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::dice::Dice;
 use crate::fault::{self, Fault};
 use crate::gate::State;
+use crate::logs::{Form, Logs};
 use crate::member::{GROUP, Member, Order, topic};
 use crate::options::{Options, recovery_bound};
 use crate::timeline::{Timeline, What};
@@ -55,10 +56,17 @@ struct World {
     instances: Vec<usize>,
     started: u64,
     written: u64,
+    /// Partitions of each topic.
+    topics: Vec<i32>,
+    logs: Logs,
+    /// Partitions whose last records may be gone: one more makes sure that there is something to commit.
+    to_settle: BTreeSet<TopicPartition>,
     producer: Option<Producer>,
     faults: BTreeMap<Fault, u64>,
     seen: Vec<Violation>,
     begun: Instant,
+    /// When records were damaged last.
+    damaged: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -70,6 +78,10 @@ enum Action {
     ResumeBroker(i32),
     Thaw(usize),
     Start { instance: Option<usize> },
+    EndTransaction,
+    Elect(TopicPartition, i32),
+    Release(TopicPartition, i32),
+    Heal(RuleId),
 }
 
 impl World {
@@ -78,12 +90,17 @@ impl World {
             .brokers(options.brokers)
             .seed(options.seed)
             .property("group.min.session.timeout.ms", 1000)
+            .property("group.consumer.min.session.timeout.ms", 1000)
+            .property("group.consumer.min.heartbeat.interval.ms", 100)
             .property("group.consumer.session.timeout.ms", options.session.as_millis())
             .property("group.consumer.heartbeat.interval.ms", options.heartbeat.as_millis())
             .property("group.consumer.assignment.interval.ms", options.first_rebalance.as_millis() / 2)
             .property("group.initial.rebalance.delay.ms", options.first_rebalance.as_millis());
         for (number, partitions) in options.topics.iter().enumerate() {
             builder = builder.topic(&topic(number), *partitions);
+        }
+        for broker in (1..=options.brokers).filter(|_| options.has_racks) {
+            builder = builder.rack(broker, &format!("rack-{broker}"));
         }
         for (api, ceiling) in &options.ceilings {
             builder = builder.versions(*api, 0, *ceiling);
@@ -94,6 +111,9 @@ impl World {
         let timeline = Timeline::new(&cluster);
         let dice = Dice::new(options.seed);
         Self {
+            topics: options.topics.clone(),
+            logs: Logs::new(&cluster, &timeline, options.is_committed),
+            to_settle: BTreeSet::new(),
             options: Arc::new(options),
             cluster,
             timeline,
@@ -108,6 +128,7 @@ impl World {
             faults: BTreeMap::new(),
             seen: Vec::new(),
             begun: Instant::now(),
+            damaged: Duration::ZERO,
         }
     }
 
@@ -178,6 +199,10 @@ impl World {
             }
             Action::Thaw(number) => self.thaw(number),
             Action::Start { instance } => self.start(instance),
+            Action::EndTransaction => self.end_transaction(),
+            Action::Elect(at, to) => self.elect(&at, to),
+            Action::Release(at, broker) => self.release(&at, broker),
+            Action::Heal(rule) => drop(self.cluster.heal(rule)),
         }
     }
 
@@ -245,10 +270,20 @@ impl World {
                 }
             }
             _ => {
-                // Refused where there is no leader: then there are fewer records.
-                let _ = self.cluster.append(&at.topic, at.partition, values);
+                let form = self.form();
+                let rest = match self.dice.one_in(2) {
+                    true => self.logs.go_on(&at, values, form, &mut self.dice),
+                    false => Some(values),
+                };
+                if let Some(values) = rest {
+                    self.logs.append(&at, &values, form, &mut self.dice);
+                }
             }
         }
+    }
+
+    fn form(&self) -> Form {
+        Form { compression: self.options.compression, has_keys: self.options.has_keys }
     }
 
     fn value(&mut self, at: &TopicPartition) -> Vec<u8> {
@@ -261,11 +296,11 @@ impl World {
 
     fn any_partition(&mut self) -> TopicPartition {
         let number = self.dice.between(0, self.options.topics.len() as u64 - 1) as usize;
-        TopicPartition::new(topic(number).as_str(), self.dice.number(0, self.options.topics[number] - 1))
+        TopicPartition::new(topic(number).as_str(), self.dice.number(0, self.topics[number] - 1))
     }
 
     fn partitions(&self) -> Vec<TopicPartition> {
-        let topics = self.options.topics.iter().enumerate();
+        let topics = self.topics.iter().enumerate();
         topics
             .flat_map(|(number, count)| {
                 (0..*count).map(move |partition| TopicPartition::new(topic(number).as_str(), partition))
@@ -334,6 +369,20 @@ impl World {
                     .map(|m| format!("{m} is fenced"))
             }
             Fault::Crash | Fault::Freeze | Fault::Leave | Fault::Join => self.disturb_a_member(kind),
+            // A batch that is damaged three times in a row is given up, and waits for somebody's decision.
+            Fault::Corrupt if self.cluster.now() < self.damaged + DAMAGE_EVERY => None,
+            Fault::Corrupt => {
+                self.damaged = self.cluster.now();
+                let at = self.any_partition();
+                self.cluster.on(ApiKey::Fetch).alter_bytes(|frame| fault::corrupt(frame));
+                Some(format!("records of the next fetch are damaged, of {at} or another"))
+            }
+            Fault::Transaction
+            | Fault::DeleteRecords
+            | Fault::Compact
+            | Fault::UncleanElection
+            | Fault::LagReplica
+            | Fault::AddPartition => self.disturb_a_log(kind),
         };
         if let Some(note) = note {
             *self.faults.entry(kind).or_default() += 1;
@@ -343,7 +392,7 @@ impl World {
 
     fn spoil_a_request(&mut self, kind: Fault) -> String {
         let dice = &mut self.dice;
-        let (api, error) = fault::any_error(dice);
+        let (api, error) = fault::any_error(dice, self.options.is_consumer);
         let times = if dice.one_in(8) { dice.between(2, 20) as u32 } else { 1 };
         let mut rule = self.cluster.on(api).times(times);
         let alive: Vec<_> = self.members.iter().filter(|member| !member.is_leaving).collect();
@@ -354,8 +403,23 @@ impl World {
         let by = fault::lasting(dice);
         let what = match kind {
             Fault::Error => {
+                // Errors of one partition, where the API has them.
+                let is_partial = matches!(
+                    api,
+                    ApiKey::OffsetFetch | ApiKey::OffsetCommit | ApiKey::Fetch | ApiKey::ListOffsets
+                ) && dice.one_in(2);
+                if is_partial {
+                    let number = dice.between(0, self.topics.len() as u64 - 1) as usize;
+                    let partition = dice.number(0, self.topics[number] - 1);
+                    rule = rule.topic(&topic(number)).partition(partition);
+                }
+                if dice.one_in(10) {
+                    let rule = rule.always().fail(error);
+                    self.plan(by, Action::Heal(rule));
+                    return format!("every {api:?} fails with {error} for {by:?}");
+                }
                 rule.fail(error);
-                format!("fails with {error}")
+                format!("fails with {error}{}", if is_partial { ", for one partition" } else { "" })
             }
             Fault::Delay => {
                 rule.delay(by);
@@ -420,12 +484,15 @@ impl World {
         let instance = self.instances.iter().position(|of| *of == number);
         match kind {
             Fault::Crash => {
+                // Its tasks learn that nobody holds on to them any more, and that nobody answers: they wait for nothing.
+                self.timeline.push(What::Leaving { client: name.clone(), within: Duration::ZERO });
                 self.members[number].crash();
                 self.plan(lasting, Action::Start { instance });
                 Some(format!("{name} dies, and is started again after {lasting:?}"))
             }
             Fault::Freeze => {
                 self.members[number].gate.set(State::Stalled);
+                self.timeline.push(What::Stalled { client: name.clone(), is_stalled: true });
                 self.plan(lasting, Action::Thaw(number));
                 Some(format!("{name} is frozen for {lasting:?}"))
             }
@@ -443,8 +510,99 @@ impl World {
 
     fn thaw(&mut self, number: usize) {
         self.members[number].gate.set(State::Open);
-        let name = self.members[number].name.clone();
-        self.timeline.member(&name, "goes on");
+        let client = self.members[number].name.clone();
+        self.timeline.push(What::Stalled { client, is_stalled: false });
+    }
+
+    fn disturb_a_log(&mut self, kind: Fault) -> Option<String> {
+        let at = self.any_partition();
+        let lasting = fault::lasting(&mut self.dice);
+        match kind {
+            Fault::Transaction if self.is_behind(&at) => None,
+            Fault::Transaction => {
+                let records = self.dice.between(1, self.options.batch_records);
+                let values = (0..records).map(|_| self.value(&at)).collect();
+                self.logs.open(&at, values, self.form(), &mut self.dice);
+                self.plan(lasting, Action::EndTransaction);
+                Some(format!("a transaction is open in {at} for about {lasting:?}"))
+            }
+            Fault::DeleteRecords => {
+                let below = self.logs.delete(&at, &mut self.dice)?;
+                self.to_settle.insert(at.clone());
+                Some(format!("{at} begins at {below}"))
+            }
+            Fault::Compact => {
+                self.to_settle.insert(at.clone());
+                self.logs.compact(&at).then(|| format!("{at} is compacted"))
+            }
+            Fault::UncleanElection if self.logs.is_open(&at) => None,
+            Fault::UncleanElection => {
+                let to = self.follower(&at)?;
+                self.cluster.hold_replica(&at.topic, at.partition, to);
+                self.plan(lasting, Action::Elect(at.clone(), to));
+                Some(format!("broker {to} copies nothing of {at}, and will lead it in {lasting:?}"))
+            }
+            Fault::LagReplica => {
+                let broker = self.follower(&at)?;
+                // What is beyond the high watermark may be lost: an open transaction must not begin there.
+                match self.dice.one_in(2) || self.logs.is_open(&at) {
+                    true => self.cluster.hold_replica(&at.topic, at.partition, broker),
+                    false => self.cluster.hold_replica_in_sync(&at.topic, at.partition, broker),
+                }
+                self.plan(lasting, Action::Release(at.clone(), broker));
+                Some(format!("broker {broker} copies nothing of {at} for {lasting:?}"))
+            }
+            _ => {
+                let number = self.dice.between(0, self.topics.len() as u64 - 1) as usize;
+                let count = self.topics[number] + 1;
+                if count > PARTITIONS_MAX || self.cluster.add_partitions(&topic(number), count).is_err() {
+                    return None;
+                }
+                self.topics[number] = count;
+                Some(format!("{} has {count} partitions", topic(number)))
+            }
+        }
+    }
+
+    /// Whether replicas in sync lack records.
+    fn is_behind(&self, at: &TopicPartition) -> bool {
+        self.cluster.offsets(&at.topic, at.partition).is_none_or(|(_, high, end)| high < end)
+    }
+
+    /// A broker that has a copy of a partition, and does not lead it.
+    fn follower(&mut self, at: &TopicPartition) -> Option<i32> {
+        let followers: Vec<i32> = self.cluster.with_core(|core, _| {
+            let partition = core.world().cluster.partition(&at.topic, at.partition)?;
+            let followers = partition.replicas.iter().filter(|broker| partition.leader != Some(**broker));
+            Some(followers.map(|broker| broker.0).collect())
+        })?;
+        self.dice.pick(&followers).copied().filter(|broker| self.is_running(*broker))
+    }
+
+    fn end_transaction(&mut self) {
+        let is_aborted = self.dice.one_in(2);
+        if self.logs.end_one(is_aborted) {
+            self.timeline.fault(if is_aborted {
+                "a transaction is aborted"
+            } else {
+                "a transaction is committed"
+            });
+        }
+    }
+
+    fn elect(&mut self, at: &TopicPartition, to: i32) {
+        if !self.is_running(to) || self.logs.is_open(at) {
+            return self.release(at, to);
+        }
+        if let Some(end) = self.logs.elect_unclean(at, to) {
+            self.to_settle.insert(at.clone());
+            self.timeline.fault(format!("broker {to} leads {at}, which ends at {end}"));
+        }
+    }
+
+    fn release(&mut self, at: &TopicPartition, broker: i32) {
+        self.timeline.fault(format!("broker {broker} copies {at} again"));
+        self.cluster.release_replica(&at.topic, at.partition, broker);
     }
 
     // --- The end ---------------------------------------------------------------------------------------------------
@@ -459,6 +617,15 @@ impl World {
         for broker in 1..=self.options.brokers {
             let _ = self.cluster.start_broker(broker).await;
         }
+        while self.logs.end_one(self.dice.one_in(2)) {}
+        for (at, broker) in self.partitions().into_iter().flat_map(|at| (1..=3).map(move |b| (at.clone(), b)))
+        {
+            self.cluster.release_replica(&at.topic, at.partition, broker);
+        }
+        self.partitions().iter().for_each(|at| self.logs.mark_again(at));
+        for at in std::mem::take(&mut self.to_settle) {
+            self.settle(&at);
+        }
         for number in 0..self.members.len() {
             self.thaw(number);
             self.members[number].order(Order::Hurry);
@@ -471,8 +638,23 @@ impl World {
                 self.start(instance);
             }
         }
-        if self.alive().is_empty() {
+        // A static leader that comes back into its generation (KIP-814) knows neither which partitions were added while it was away
+        // nor which a rebalance that it was to take part in would have given away. Nor does Java's: it takes another rebalance.
+        if self.alive().is_empty() || (self.options.static_members > 0 && !self.options.is_consumer) {
             self.start(None);
+        }
+    }
+
+    /// One more record, or two: what is committed must not look like the end of the log before that is read.
+    fn settle(&mut self, at: &TopicPartition) {
+        let committed = self.cluster.committed(GROUP, &at.topic, at.partition);
+        loop {
+            let value = self.value(at);
+            self.logs.append(at, &[value], self.form(), &mut self.dice);
+            let end = self.cluster.offsets(&at.topic, at.partition).map(|(_, _, end)| end);
+            if end != committed {
+                return;
+            }
         }
     }
 
@@ -550,19 +732,17 @@ impl World {
         tokio::runtime::Handle::current().metrics().num_alive_tasks()
     }
 
-    fn logs(&self) -> BTreeMap<TopicPartition, Log> {
-        let log = |at: TopicPartition| {
-            let records = self.cluster.records(&at.topic, at.partition);
-            let records =
-                records.iter().map(|record| (record.offset(), record.value().unwrap_or_default().to_vec()));
-            let log = Log { records: records.collect() };
-            (at, log)
-        };
-        self.partitions().into_iter().map(log).collect()
+    fn logs(&mut self) -> BTreeMap<TopicPartition, Log> {
+        let partitions = self.partitions();
+        partitions.into_iter().map(|at| (at.clone(), self.logs.log(&at))).collect()
     }
 }
 
 /// Beyond these nobody joins.
 const MEMBERS_MAX: usize = 6;
+/// Records are damaged no more often than this: meanwhile they have been fetched again.
+const DAMAGE_EVERY: Duration = Duration::from_secs(5);
+/// Beyond these no topic grows.
+const PARTITIONS_MAX: i32 = 6;
 /// The one that wakes its core.
 const TASKS_OF_A_CLUSTER: usize = 1;

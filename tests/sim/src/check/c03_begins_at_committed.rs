@@ -1,4 +1,4 @@
-//! C3: an ownership begins where the group has committed to, or where a seek said.
+//! C3: an ownership begins where the group has committed to, or where a move said.
 
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ impl Invariant for BeginsAtCommitted {
             return Ok(());
         };
         let log = ledger.log(at);
-        if session.bases.iter().any(|base| log.next(*base) == Some(*offset)) {
+        let begins = |base: &i64| *base <= *offset && !log.has_any(*base..*offset);
+        if session.bases.iter().any(begins) {
             return Ok(());
         }
         Err(format!("{client} begins {at} at {offset}, and not at {:?}", session.bases))

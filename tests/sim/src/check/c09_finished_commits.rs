@@ -7,7 +7,10 @@ use crate::fact::Fact;
 use crate::ledger::Ledger;
 
 #[derive(Debug)]
-pub(super) struct FinishedCommits;
+pub(super) struct FinishedCommits {
+    /// Whether the generation of a commit is the one in which it is sent. Member epochs may be those of the assignment.
+    pub(super) is_classic: bool,
+}
 
 impl Invariant for FinishedCommits {
     fn name(&self) -> &'static str {
@@ -16,7 +19,7 @@ impl Invariant for FinishedCommits {
 
     fn check(&mut self, ledger: &Ledger<'_>, _at: Duration, fact: &Fact) -> Result<(), String> {
         let Fact::Commit { client, generation, at, offset, .. } = fact else { return Ok(()) };
-        let sessions = ledger.sessions_in(client, at, *generation);
+        let sessions = ledger.sessions_in(client, at, if self.is_classic { *generation } else { i32::MAX });
         let log = ledger.log(at);
         if sessions.iter().any(|session| session.covers(log, *offset)) {
             return Ok(());
@@ -24,7 +27,11 @@ impl Invariant for FinishedCommits {
         let known: Vec<_> = sessions
             .iter()
             .map(|session| {
-                format!("it began at {:?} and has finished all below {}", session.bases, session.clean)
+                let (last, unfinished) = (session.last, session.unfinished());
+                format!(
+                    "it began at {:?}, has read to {last:?}, and not finished {unfinished:?}",
+                    session.bases
+                )
             })
             .collect();
         let known = if known.is_empty() { "it has read nothing of it".to_owned() } else { known.join("; ") };

@@ -1,4 +1,5 @@
-//! C10: a committed offset never goes back, unless a seek of the member that commits said so.
+//! C10: a committed offset never goes back, unless a seek of the member that commits said so, or its log
+//! was cut off.
 
 use std::time::Duration;
 
@@ -18,9 +19,10 @@ impl Invariant for NeverBack {
         let Fact::Stored { client, at, offset } = fact else { return Ok(()) };
         let Some(before) = ledger.stored(at).filter(|before| offset < before) else { return Ok(()) };
         // A commit may overtake the news that the seek is done.
-        let sought = ledger.is_seeking(client, at)
-            || ledger.session(client, at).is_some_and(|session| session.by_seek);
-        if sought {
+        let moved = ledger.is_seeking(client, at)
+            || ledger.session(client, at).is_some_and(|session| session.by_move)
+            || ledger.is_truncated(at);
+        if moved {
             return Ok(());
         }
         Err(format!("{client} takes {at} back from {before} to {offset}"))

@@ -16,10 +16,13 @@ impl Invariant for SameBytes {
 
     fn check(&mut self, ledger: &Ledger<'_>, _at: Duration, fact: &Fact) -> Result<(), String> {
         let Fact::Delivered { client, at, offset, value, .. } = fact else { return Ok(()) };
-        match ledger.log(at).records.get(offset) {
-            Some(stored) if stored == value => Ok(()),
-            Some(_) => Err(format!("{client} is given other bytes than those of {at}@{offset}")),
-            None => Err(format!("{client} is given {at}@{offset}, where there is no record")),
+        let log = ledger.log(at);
+        if log.ever_had(*offset, value) {
+            return Ok(());
+        }
+        match log.records.contains_key(offset) || log.gone.contains_key(offset) {
+            true => Err(format!("{client} is given other bytes than those of {at}@{offset}")),
+            false => Err(format!("{client} is given {at}@{offset}, where there is no record")),
         }
     }
 }

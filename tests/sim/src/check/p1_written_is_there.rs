@@ -16,9 +16,9 @@ impl Invariant for WrittenIsThere {
 
     fn check(&mut self, ledger: &Ledger<'_>, _at: Duration, fact: &Fact) -> Result<(), String> {
         let Fact::Produced { at, offset, value } = fact else { return Ok(()) };
-        match ledger.log(at).records.get(offset) {
-            Some(stored) if stored == value => Ok(()),
-            _ => Err(format!("{at}@{offset} is not what its producer wrote there")),
+        match ledger.log(at).ever_had(*offset, value) {
+            true => Ok(()),
+            false => Err(format!("{at}@{offset} is not what its producer wrote there")),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use client::{Connect, TopicPartition};
 use futures_util::StreamExt;
+use milena_sim::check::Bounds;
 use milena_sim::member::GROUP;
 use milena_sim::options::Options;
 use milena_sim::timeline::{Name, Timeline, What};
@@ -140,7 +141,16 @@ impl Stage {
         let logs: BTreeMap<TopicPartition, Log> =
             self.partitions().map(|at| (at.clone(), self.log(&at))).collect();
         // What the options say is not asked: they are a world's.
-        let past = Past::of(&self.cluster, self.timeline.take(), logs, &Options::draw(0));
+        let mut past = Past::of(&self.cluster, self.timeline.take(), logs, &Options::draw(0));
+        past.bounds = Bounds {
+            is_committed: false,
+            is_classic: false,
+            by_batches: false,
+            session: Duration::from_secs(45),
+            silence: Duration::ZERO,
+            late_records: u64::MAX,
+            beyond_budget: usize::MAX / 2,
+        };
         let tell = |violation| {
             let before = past.before(&violation, 40);
             format!("{violation}\n{}", before.join("\n"))
@@ -152,7 +162,7 @@ impl Stage {
         let records = self.cluster.records(&at.topic, at.partition);
         let records =
             records.iter().map(|record| (record.offset(), record.value().unwrap_or_default().to_vec()));
-        Log { records: records.collect() }
+        Log { records: records.collect(), ..Log::default() }
     }
 }
 
