@@ -325,6 +325,16 @@ impl Metadata {
                         refresh.refresh_soon(clock::now());
                     }
                 }
+                let mut of_interest = match &call.asked {
+                    Asked::Topics(topics) => topics.iter().collect::<Vec<_>>(),
+                    _ => named.iter().collect(),
+                };
+                of_interest.retain(|topic| view.topic(topic).is_some_and(|topic| topic.lacks_a_leader()));
+                if !of_interest.is_empty() {
+                    // Nobody is there to ask who would tell of the new leader: without this, a reader would stand still
+                    // until what is known is old.
+                    refresh.refresh_soon(clock::now());
+                }
                 for change in &changes {
                     log(change);
                     match change {

@@ -348,6 +348,11 @@ impl Topic {
         self.absences > 0
     }
 
+    /// Whether one of its partitions has nobody to read it from or write it to.
+    pub fn lacks_a_leader(&self) -> bool {
+        self.partitions.values().any(|partition| partition.leader.is_none())
+    }
+
     /// How many partitions there are.
     pub fn partition_count(&self) -> usize {
         self.partitions.len()
