@@ -8,6 +8,7 @@ pub mod cache;
 mod chores;
 pub mod clients;
 pub mod corpus;
+pub mod defects;
 mod error;
 pub mod java;
 pub mod kafka;

@@ -122,11 +122,21 @@ fn steps() -> Result<Vec<Step>> {
         }
         steps.push(Step { name: format!("test {}", package.name), plan: Plan::Run(commands) });
     }
+    steps.push(simulation());
     steps.extend(dependencies());
     steps.push(oldest_rust());
     steps.push(deny());
     steps.extend(brokers()?);
     Ok(steps)
+}
+
+/// A thousand worlds, others with every commit. Those that ever showed something are in the simulation's own tests.
+fn simulation() -> Step {
+    let commit = output(&["git", "rev-parse", "--short=8", "HEAD"]).unwrap_or_default();
+    let from = u64::from_str_radix(commit.trim(), 16).unwrap_or(0).to_string();
+    let run =
+        ["cargo", "run", "-q", "--release", "-p", "milena-sim", "--", "--seeds", "1000", "--from", &from];
+    step(&format!("simulation from seed {from}"), &[&run])
 }
 
 /// What crates may depend on, and what they compile for.

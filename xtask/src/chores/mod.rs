@@ -33,6 +33,7 @@ cargo xtask golden segments [4.3.1] write testdata/segments again, with real bro
 cargo xtask sim --seed N            one simulated world, with all that happens in it
 cargo xtask sim --seeds N [--from S]
                                     many on all cores, and one line about them
+cargo xtask sim --defects [name]... what the simulation makes of planted defects: a table
 cargo xtask worlds                  small worlds of the machines of a group, every state
 cargo xtask worlds --defects [name] the defects that these must find, with a shortest trace of each";
 
