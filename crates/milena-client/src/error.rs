@@ -64,6 +64,15 @@ struct Context {
     group: Option<String>,
 }
 
+/// Whose answer it was: what an error about something in it is to name.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) api: ApiKey,
+    pub(crate) version: i16,
+    pub(crate) broker: Option<BrokerId>,
+    pub(crate) address: Arc<str>,
+}
+
 #[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
@@ -128,6 +137,11 @@ impl Error {
                 None => format!("bootstrap server {address}"),
             });
         })
+    }
+
+    /// Names the broker whose answer it is about, and what was asked.
+    pub(crate) fn from_answer(self, origin: &Origin) -> Self {
+        self.api(origin.api, origin.version).at_broker(origin.broker, &origin.address)
     }
 
     /// Names the partition it happened to.

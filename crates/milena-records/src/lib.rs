@@ -55,6 +55,9 @@ mod varint;
 #[cfg(any(test, feature = "naive"))]
 #[doc(hidden)]
 pub mod naive;
+#[cfg(any(test, feature = "naive"))]
+#[doc(hidden)]
+pub mod seams;
 
 pub use batch::Batch;
 pub use batches::{Batches, HeaderWalk, PartialBatch, walk_headers};

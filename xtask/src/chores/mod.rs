@@ -4,8 +4,10 @@ mod bench;
 mod bytes;
 mod ci;
 mod demo;
+mod fuzz;
 mod golden;
 mod kafka;
+mod miri;
 mod sim;
 mod worlds;
 
@@ -24,12 +26,15 @@ cargo xtask bytes                   a session cut, stalled and split behind each
 cargo xtask ci [step]...            everything that CI checks, or the steps whose names begin so
 cargo xtask demo [--on kafka|testkit] [--version 4.3.1]
                                     the main job, end to end, on a broker that ends with it
+cargo xtask fuzz [--target T] [--minutes 1]
+                                    one fuzz target or all of them (fuzz/README.md), so long each
 cargo xtask kafka up [--version 4.3.1] [--nodes 1] [--name default] [--property key=value]...
                                     start real Kafka in the background and print its address
 cargo xtask kafka down [--name default]
 cargo xtask kafka status
 cargo xtask golden assignors        write testdata/assignors again, with Java's assignors
 cargo xtask golden segments [4.3.1] write testdata/segments again, with real brokers and other people's producers
+cargo xtask miri [filter]...        the tests of milena-records under Miri, or those whose names hold one of the words
 cargo xtask sim --seed N            one simulated world, with all that happens in it
 cargo xtask sim --seeds N [--from S]
                                     many on all cores, and one line about them
@@ -47,8 +52,10 @@ pub fn main() -> ExitCode {
         "bytes" => bytes::run(args),
         "ci" => ci::run(args),
         "demo" => demo::run(args),
+        "fuzz" => fuzz::run(args),
         "golden" => golden::run(args),
         "kafka" => kafka::run(args),
+        "miri" => miri::run(args),
         "sim" => sim::run(args),
         "worlds" => worlds::run(args),
         _ => Err(Error::new(USAGE)),

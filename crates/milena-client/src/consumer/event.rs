@@ -126,7 +126,8 @@ pub enum Event {
         /// truncated, no longer in it. Those below `from` may have been delivered.
         lost: Option<std::ops::Range<i64>>,
     },
-    /// A partition cannot be read on, until it is moved or given up.
+    /// A partition cannot be read on, and trying again did not help. It waits to be moved or given up; what may be mended by
+    /// somebody else (a batch that is damaged, one that is too large) is tried again every few seconds.
     Stuck {
         /// Which.
         partition: TopicPartition,

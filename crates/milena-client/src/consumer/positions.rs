@@ -11,6 +11,7 @@ use proto::wire::{
 };
 
 use crate::clock;
+use crate::consumer::Event;
 use crate::consumer::drive::Parts;
 use crate::error::Result;
 use crate::fetch::{Asked, as_ask_failed};
@@ -105,6 +106,10 @@ fn deal_out<R, T: Copy>(
         }
         Err(error) => Err(as_ask_failed(error)),
     };
+    if let Err(error) = answer {
+        let error = error.clone().doing("asking a leader for a position");
+        parts.events.send(Event::Trouble { error });
+    }
     let dealt: Vec<_> =
         asked.into_iter().map(|asked| (of(&asked), asked)).map(|(of, asked)| (asked, of)).collect();
     for (asked, answer) in &dealt {

@@ -9,7 +9,7 @@ use proto::wire::{ErrorCode, NodeEndpoint};
 
 use crate::consumer::Event;
 use crate::consumer::outage::Subject;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Origin};
 use crate::fetch::chunk::Chunk;
 use crate::fetch::table::{Entry, Feed, Silence, Table};
 use crate::fetch::{LogEnds, Shared};
@@ -33,8 +33,17 @@ pub(super) struct Applied {
     pub(super) redirected: bool,
 }
 
+/// What passes by itself most of the time is told when it comes so often in a row.
+pub(super) const TOLD_FROM: u32 = 2;
 /// An error that somebody has to do something about is tried again this much later.
 const LEISURE: Duration = Duration::from_secs(1);
+
+/// Whose answer it is, and where it says that leaders are.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) origin: &'a Origin,
+    pub(super) endpoints: &'a [NodeEndpoint],
+}
 
 /// Carries out an answer. There was `room` for so many bytes in it, and it holds so many of the budget.
 pub(super) fn apply(
@@ -44,7 +53,7 @@ pub(super) fn apply(
     room: usize,
     held: usize,
     answer: Answer<'_>,
-    endpoints: &[NodeEndpoint],
+    from: Source<'_>,
 ) -> Applied {
     let broker = feed.broker;
     let mut applied = Applied { progress: true, ..Applied::default() };
@@ -63,7 +72,15 @@ pub(super) fn apply(
         // The partition may be in another epoch by now: what was asked for is no longer wanted.
         let Some(entry) = table.touch(&tp, stamp.epoch) else { continue };
         let outcome = judge(&stamp, answer);
-        let mut partition = PartitionAnswer { shared, now, broker, tp: &tp, entry, applied: &mut applied };
+        let mut partition = PartitionAnswer {
+            shared,
+            now,
+            broker,
+            origin: from.origin,
+            tp: &tp,
+            entry,
+            applied: &mut applied,
+        };
         match outcome {
             PartitionOutcome::Data(fetched) => chunks.extend(partition.data(fetched)),
             PartitionOutcome::Empty(log) => partition.log(log),
@@ -76,14 +93,15 @@ pub(super) fn apply(
             }
             PartitionOutcome::NotLeader { leader } | PartitionOutcome::Fenced { leader } => {
                 hints.extend(leader.map(|leader| (tp.clone(), leader)));
-                partition.retry(None);
+                events.extend(partition.retry(answer.error));
             }
-            PartitionOutcome::UnknownTopicId => partition.retry(None),
+            PartitionOutcome::UnknownTopicId => events.extend(partition.retry(answer.error)),
             PartitionOutcome::PreferredReplica(replica) => partition.preferred(replica),
-            PartitionOutcome::Retry { error } => partition.retry(Some(error)),
+            PartitionOutcome::Retry { error } => events.extend(partition.retry(error)),
             PartitionOutcome::Fatal { error } => events.push(partition.fatal(error)),
             PartitionOutcome::Malformed { offset, error } => {
                 let error = Error::new(ErrorKind::CorruptBatch).source(error).at(&tp).offset(offset);
+                let error = error.from_answer(from.origin);
                 events.push(malformed(&mut table, now, &tp, stamp.epoch, offset, error));
                 applied.progress = false;
             }
@@ -92,11 +110,11 @@ pub(super) fn apply(
     applied.filled = brought > room / 2;
     if brought < room / 2 {
         let silent = table.count_silence(now, feed, shared.is_committed_only());
-        events.extend(silent.into_iter().map(silence));
+        events.extend(silent.into_iter().map(|silent| silence(silent, from.origin)));
     }
     shared.settle(table);
     for (tp, leader) in hints {
-        shared.client.metadata().hint(&tp, leader, endpoints);
+        shared.client.metadata().hint(&tp, leader, from.endpoints);
     }
     for event in events {
         if let Event::Stuck { error, .. } = &event {
@@ -121,6 +139,7 @@ struct PartitionAnswer<'a> {
     shared: &'a Shared,
     now: Instant,
     broker: BrokerId,
+    origin: &'a Origin,
     tp: &'a TopicPartition,
     entry: &'a mut Entry,
     applied: &'a mut Applied,
@@ -140,13 +159,16 @@ impl PartitionAnswer<'_> {
         let usual = i32::try_from(self.shared.config.max_partition_bytes()).unwrap_or(i32::MAX);
         entry.max_bytes = whole_batches(fetched.next_batch_bytes, entry.max_bytes, usual);
         entry.not_before = None;
+        entry.refused = 0;
         entry.backoff.reset();
-        Some(Chunk::new(entry.lease.clone(), fetched, self.shared.is_committed_only(), log))
+        let chunk = Chunk::new(entry.lease.clone(), fetched, self.shared.is_committed_only(), log);
+        Some(chunk.from_answer(self.origin.clone()))
     }
 
     fn log(&mut self, log: FetchedEnds) {
         self.entry.log = Some(ends(log));
         self.entry.not_before = None;
+        self.entry.refused = 0;
         self.entry.replica.handle_progress();
     }
 
@@ -161,12 +183,24 @@ impl PartitionAnswer<'_> {
         let most = i32::try_from(config.max_frame_bytes()).unwrap_or(i32::MAX);
         if wanted <= most {
             self.entry.max_bytes = wanted.max(asked);
-            return None;
+            self.entry.refused = self.entry.refused.saturating_add(1);
+            if self.entry.refused < TOLD_FROM {
+                return None;
+            }
+            // It was asked for whole, and was cut off again: so it may be the next time.
+            self.entry.not_before = Some(self.now + self.entry.backoff.next_delay());
+            let error = Error::new(ErrorKind::Malformed)
+                .message(format!("the answer ends within the next batch; {asked} bytes were asked for"))
+                .at(self.tp)
+                .from_answer(self.origin)
+                .doing("fetching");
+            return Some(Event::Trouble { error });
         }
         self.entry.not_before = Some(self.now + LEISURE);
         let error = Error::new(ErrorKind::TooLarge)
             .message(format!("the next batch has {wanted} bytes; an answer may have {most}"))
-            .at(self.tp);
+            .at(self.tp)
+            .from_answer(self.origin);
         Some(Event::Stuck { partition: self.tp.clone(), error })
     }
 
@@ -189,7 +223,10 @@ impl PartitionAnswer<'_> {
         let leader = self.entry.leader.unwrap_or(self.broker);
         // KIP-392: then the leader is asked again. Java's SubscriptionState reckons with the age of metadata, too.
         let lease = self.shared.client.config().metadata_max_age();
-        let followed = self.entry.replica.handle_preferred(self.now, self.broker, leader, replica, lease);
+        // A replica that nobody knows would not be asked by anybody, for as long as that lasts.
+        let is_known = self.shared.client.metadata().view(|view| view.broker(replica).is_some());
+        let followed =
+            is_known && self.entry.replica.handle_preferred(self.now, self.broker, leader, replica, lease);
         tracing::debug!(target: "milena::fetch", partition = %self.tp, %leader, %replica, followed, "preferred replica");
         self.applied.redirected |= followed;
         if !followed {
@@ -197,28 +234,31 @@ impl PartitionAnswer<'_> {
         }
     }
 
-    fn retry(&mut self, error: Option<ErrorCode>) {
+    /// Told from the second time on: a leader that has moved is nothing to speak of.
+    fn retry(&mut self, error: ErrorCode) -> Option<Event> {
         self.entry.replica.handle_failure();
         self.entry.not_before = Some(self.now + self.entry.backoff.next_delay());
         self.applied.refresh = true;
-        if let Some(error) = error {
-            tracing::debug!(target: "milena::fetch", partition = %self.tp, %error, "refused, trying again");
-        }
+        tracing::debug!(target: "milena::fetch", partition = %self.tp, %error, "refused, trying again");
+        self.entry.refused = self.entry.refused.saturating_add(1);
+        let error = Error::broker(error).at(self.tp).from_answer(self.origin).doing("fetching");
+        (self.entry.refused >= TOLD_FROM).then_some(Event::Trouble { error })
     }
 
     fn fatal(&mut self, error: ErrorCode) -> Event {
         self.entry.not_before = Some(self.now + LEISURE);
         self.applied.refresh = true;
-        let error = Error::broker(error).at(self.tp).doing("fetching");
+        let error = Error::broker(error).at(self.tp).from_answer(self.origin).doing("fetching");
         Event::Trouble { error }
     }
 }
 
-fn silence(Silence { partition, offset, end }: Silence) -> Event {
+fn silence(Silence { partition, offset, end }: Silence, origin: &Origin) -> Event {
     let error = Error::new(ErrorKind::CorruptBatch)
         .message(format!("the log goes on to {end}, says its broker, and sends nothing of that"))
         .at(&partition)
-        .offset(offset);
+        .offset(offset)
+        .from_answer(origin);
     Event::Trouble { error }
 }
 

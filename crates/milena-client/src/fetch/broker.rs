@@ -13,9 +13,9 @@ use proto::wire::{FetchRequest, FetchResponse, Request};
 use crate::budget::Credit;
 use crate::clock;
 use crate::consumer::Event;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Origin, Result};
 use crate::fetch::Shared;
-use crate::fetch::answer::apply;
+use crate::fetch::answer::{Source, TOLD_FROM, apply};
 use crate::fetch::table::Feed;
 use crate::net::{Link, decode};
 
@@ -31,6 +31,7 @@ pub(super) async fn run(shared: Arc<Shared>, feed: Feed) {
         session: Session::new(),
         backoff,
         turn: 0,
+        refused: 0,
         not_before: None,
         lull,
         lull_until: None,
@@ -53,6 +54,8 @@ struct Task {
     backoff: Backoff,
     /// Counts requests, so that each partition has its turn at the front of one.
     turn: u64,
+    /// How many answers in a row were refused as a whole.
+    refused: u32,
     /// The broker is left alone until then: it failed, or asked for it.
     not_before: Option<Instant>,
     /// While a partition that holds its share is left out, requests are answered at once, so that they never hold it up; so
@@ -94,6 +97,7 @@ struct Answered {
     response: FetchResponse,
     /// Bytes of memory that it takes, and holds of the budget.
     held: usize,
+    origin: Origin,
     wait: Duration,
     transfer: Duration,
 }
@@ -197,7 +201,7 @@ impl Task {
             FetchPlan::Fetch { wants, max_bytes, hurry } => (wants, max_bytes, hurry),
             FetchPlan::Wait(Wait::Budget | Wait::NothingToFetch) => return Next::Wait { until: wake },
         };
-        if hurry && let Some(until) = self.lull_until.filter(|until| *until > now) {
+        if let Some(until) = self.lull_until.filter(|until| *until > now) {
             return Next::Wait { until: Some(wake.map_or(until, |wake| wake.min(until))) };
         }
         self.turn += 1;
@@ -295,11 +299,11 @@ impl Task {
         credit.resize(held);
         let (version, wait, transfer) = (answer.version, answer.wait, answer.transfer);
         let frame = link.share(answer.frame, Some(credit));
-        let response = decode::<FetchRequest>(version, frame).map_err(|error| {
-            error.api(FetchRequest::API, version).at_broker(Some(self.feed.broker), link.address())
-        })?;
+        let response = decode::<FetchRequest>(version, frame)
+            .map_err(|error| error.from_answer(&link.origin::<FetchRequest>(version)))?;
+        let origin = link.origin::<FetchRequest>(version);
         self.link = Some(link);
-        Ok(Answered { response, held, wait, transfer })
+        Ok(Answered { response, held, origin, wait, transfer })
     }
 
     fn handle_response(&mut self, request: &FetchRequest, answered: &Answered) {
@@ -312,35 +316,46 @@ impl Task {
         let room = if throttle > 0 { 0 } else { usize::try_from(request.max_bytes).unwrap_or(0) };
         let applied = match self.session.handle_response(response) {
             Ok(answer) => {
-                let endpoints = &response.node_endpoints;
-                apply(&self.shared, now, self.feed, room, answered.held, answer, endpoints)
+                let from = Source { origin: &answered.origin, endpoints: &response.node_endpoints };
+                apply(&self.shared, now, self.feed, room, answered.held, answer, from)
             }
             Err(refused) => {
                 tracing::debug!(broker = %self.feed.broker, %refused, "fetch answer refused");
                 if refused.is_violation() {
                     self.link = None;
                     let error = Error::new(ErrorKind::Malformed).source(refused);
-                    return self.handle_failure(error.at_broker(Some(self.feed.broker), "fetch"));
+                    return self.handle_failure(error.from_answer(&answered.origin));
                 }
                 self.release();
                 self.pause(now);
+                self.refused += 1;
+                if self.refused >= TOLD_FROM {
+                    let error = Error::new(ErrorKind::Malformed).source(refused).doing("fetching");
+                    self.shared.events.send(Event::Trouble { error: error.from_answer(&answered.origin) });
+                }
                 return;
             }
         };
-        if applied.brought || request.max_wait_ms > 0 {
+        // An answer that brings nothing comes when the wait is over. One that comes long before it has its reasons, or is a lie;
+        // who asks again at once, asks without end.
+        let patience = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)) / 2;
+        if applied.brought || (request.max_wait_ms > 0 && answered.wait >= patience) {
             self.lull.reset();
             self.lull_until = None;
         } else {
             self.lull_until = Some(now + self.lull.next_delay());
         }
         match &mut self.rest {
-            Some(rest) if applied.empty && !applied.pause && throttle == 0 => rest.answered = true,
+            Some(rest) if applied.empty && !applied.pause && throttle == 0 && self.lull_until.is_none() => {
+                rest.answered = true;
+            }
             _ => self.release(),
         }
         match applied.filled {
             true => self.handle_filled(now, starved, answered),
             false => self.reach.handle_unfilled(),
         }
+        self.refused = 0;
         if applied.progress {
             self.backoff.reset();
         } else if applied.pause {

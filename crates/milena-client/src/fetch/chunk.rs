@@ -12,6 +12,7 @@ use records::{
 
 use crate::budget::Budget;
 use crate::buffer::BufferPool;
+use crate::error::Origin;
 use crate::fetch::ahead::Runs;
 use crate::lease::Lease;
 
@@ -36,6 +37,8 @@ pub(crate) struct Chunk {
     /// Tells aborted records and control records.
     pub(crate) filter: TxnFilter,
     pub(crate) log: LogEnds,
+    /// Whose answer it was.
+    pub(crate) origin: Option<Origin>,
 }
 
 /// Where a partition's log began and ended when a fetch was answered.
@@ -81,7 +84,13 @@ impl Chunk {
             runs: Runs::default(),
             filter,
             log,
+            origin: None,
         }
+    }
+
+    /// Says whose answer it was.
+    pub(crate) fn from_answer(self, origin: Origin) -> Self {
+        Self { origin: Some(origin), ..self }
     }
 }
 

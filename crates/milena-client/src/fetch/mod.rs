@@ -402,16 +402,9 @@ impl Fetcher {
         self.0.settle(table);
     }
 
-    /// A batch that was fetched cannot be read. It is fetched again a few times: the damage may lie on the way. Returns
-    /// the error once that is given up; the partition then waits until it is moved.
-    pub(crate) fn corrupt(
-        &self,
-        now: Instant,
-        lease: &Lease,
-        offset: i64,
-        error: records::DecodeError,
-    ) -> Option<Error> {
-        let error = Error::corrupt(lease.partition(), offset, error);
+    /// A batch that was fetched cannot be read. It is fetched again a few times: the damage may lie on the way. Returns the
+    /// error, once, when that did not help; the partition is then tried at leisure, in case somebody does something about it.
+    pub(crate) fn corrupt(&self, now: Instant, lease: &Lease, offset: i64, error: Error) -> Option<Error> {
         let given_up = self.0.table().corrupt(now, lease, offset);
         self.0.changed();
         if given_up {

@@ -9,7 +9,7 @@ use proto::types::LeaderEpoch;
 use records::{Batch, DecodeError, DecodedBatch, Decompressor, Verdict};
 
 use crate::budget::Budget;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fetch::ahead::Found;
 use crate::fetch::chunk::{Chunk, FetchedBatch};
 use crate::fetch::queue::{Counters, Next, Queue};
@@ -32,7 +32,8 @@ pub(crate) enum Read {
     Corrupt {
         lease: Lease,
         offset: i64,
-        error: DecodeError,
+        /// Names whose answer it was, and the partition.
+        error: Error,
     },
 }
 
@@ -76,6 +77,11 @@ impl Reader {
                         Step::End => {}
                         Step::Corrupt(error) => {
                             let (lease, offset) = (chunk.lease, chunk.next);
+                            let error = Error::corrupt(lease.partition(), offset, error);
+                            let error = match &chunk.origin {
+                                Some(origin) => error.from_answer(origin),
+                                None => error,
+                            };
                             return Poll::Ready(Some(Ok(Read::Corrupt { lease, offset, error })));
                         }
                     }

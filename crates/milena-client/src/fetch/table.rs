@@ -80,6 +80,8 @@ pub(super) struct Entry {
     /// Not fetched before then.
     pub(super) not_before: Option<Instant>,
     pub(super) backoff: Backoff,
+    /// How often in a row it was refused with an error that passes.
+    pub(super) refused: u32,
     /// How often the batch at this offset could not be read.
     corrupt: Option<(i64, u32)>,
     /// How many answers in a row brought nothing from this offset on, although there is something, they say.
@@ -105,6 +107,8 @@ pub(super) struct Silence {
 const FEEDS_MAX: usize = 4;
 /// A batch that cannot be read is fetched so many times.
 const CORRUPT_TRIES: u32 = 3;
+/// And then as often as this, in case the damage is mended or its broker becomes honest.
+const CORRUPT_PAUSE: Duration = Duration::from_secs(5);
 /// So many answers bring nothing before that is told.
 const SILENT_ANSWERS: u32 = 5;
 
@@ -171,6 +175,7 @@ impl Table {
             max_bytes: 0,
             not_before: None,
             backoff: self.backoff(),
+            refused: 0,
             corrupt: None,
             silent: None,
             stuck: false,
@@ -582,18 +587,20 @@ impl Table {
         }
     }
 
-    /// A batch at `offset` cannot be read: fetch it again, or give up. True if given up.
+    /// A batch at `offset` cannot be read: fetch it again, and after some tries at leisure. True where that begins.
     pub(super) fn corrupt(&mut self, now: Instant, lease: &Lease, offset: i64) -> bool {
         self.stir(lease.partition());
         let Some(entry) = self.entry_of(lease.stamp()) else { return false };
         let tries = match entry.corrupt {
-            Some((at, tries)) if at == offset => tries + 1,
+            Some((at, tries)) if at == offset => tries.saturating_add(1),
             _ => 1,
         };
         entry.corrupt = Some((offset, tries));
         entry.position.refetch(now, offset);
-        entry.stuck = tries >= CORRUPT_TRIES;
-        entry.stuck
+        if tries >= CORRUPT_TRIES {
+            entry.not_before = Some(now + CORRUPT_PAUSE);
+        }
+        tries == CORRUPT_TRIES
     }
 
     /// Looks at the partitions of an answer that had room for more: returns those of which time and again nothing comes that

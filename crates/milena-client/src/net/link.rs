@@ -16,7 +16,7 @@ use tracing::{Instrument, Span};
 use crate::budget::Credit;
 use crate::buffer::BufferPool;
 use crate::clock;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Origin, Result};
 use crate::net::{Dialer, Io};
 
 /// Answers before the versions are known are small (facts: an HTTP server's greeting reads as a length of 1.2 GB).
@@ -131,7 +131,8 @@ impl Link {
             last_frame: 0,
             dirty: false,
         };
-        let versions = link.handshake(deadline).await.map_err(at)?;
+        let asked = |error: Error| error.api(ApiVersionsRequest::API, *ApiVersionsRequest::VERSIONS.end());
+        let versions = link.handshake(deadline).await.map_err(asked).map_err(at)?;
         link.versions = Arc::new(versions);
         tracing::debug!(target: "milena::connection", took = ?clock::now() - start, "connected");
         Ok(link)
@@ -203,9 +204,10 @@ impl Link {
         frame
     }
 
-    /// Where it goes.
-    pub(crate) fn address(&self) -> &str {
-        &self.peer.address
+    /// Where an answer to an `R` in that version comes from.
+    pub(crate) fn origin<R: Request>(&self, version: i16) -> Origin {
+        let Peer { broker, address } = self.peer.clone();
+        Origin { api: R::API, version, broker, address }
     }
 
     fn context<R: Request>(&self, error: Error, version: i16) -> Error {

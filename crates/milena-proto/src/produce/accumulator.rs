@@ -32,6 +32,8 @@ pub struct Accumulator {
     /// The partitions that have batches.
     active: BTreeSet<TopicPartition>,
     numbering: Numbering,
+    /// How often in a row no producer id came.
+    identity_tries: u32,
     requests: BTreeMap<RequestId, InFlight>,
     /// Brokers that asked to be left alone for a while (KIP-219).
     throttled: BTreeMap<BrokerId, Instant>,
@@ -99,6 +101,7 @@ impl Accumulator {
             queues: BTreeMap::new(),
             active: BTreeSet::new(),
             numbering,
+            identity_tries: 0,
             requests: BTreeMap::new(),
             throttled: BTreeMap::new(),
             outstanding: BTreeSet::new(),

@@ -110,6 +110,12 @@ impl Encoders {
     }
 }
 
+/// One LZ4 block to `out[start..]`, and where it ends there.
+#[cfg(all(feature = "lz4", any(test, feature = "naive")))]
+pub(crate) fn lz4_block(input: &[u8], out: &mut [u8], start: usize) -> Option<usize> {
+    lz4_block::decompress(input, out, start).ok()
+}
+
 fn missing_feature(codec: Compression) -> &'static str {
     match codec {
         Compression::None => "always there",

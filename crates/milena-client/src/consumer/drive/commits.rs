@@ -94,7 +94,10 @@ impl Drive {
             let took = clock::now() - start;
             match &answer {
                 Ok(_) => tracing::debug!(target: "milena::commit", ?took, "answered"),
-                Err(error) => tracing::debug!(target: "milena::commit", ?took, %error, "failed"),
+                Err(error) => {
+                    tracing::debug!(target: "milena::commit", ?took, %error, "failed");
+                    events.trouble(Subject::Coordinator, error.clone().doing("committing"));
+                }
             }
             Outcome::Commit { id, answer: answer.map_err(|error| as_call_failed(&error)) }
         };

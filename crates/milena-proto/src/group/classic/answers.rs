@@ -190,7 +190,9 @@ impl Classic {
         }
         let leads = response.leader == response.member_id;
         self.identity = Identity { member_id: response.member_id, generation: Some(generation) };
-        self.calm(sent);
+        // Whoever answers JoinGroup and then loses every SyncGroup is no coordinator yet: the pause between searches goes on
+        // growing until the group is stable.
+        self.heartbeat.calm(sent);
         // The session starts anew with the coordinator's answer.
         self.heartbeat.schedule(later(now, self.settings.heartbeat_interval));
         let joined = Joined { generation, protocol, subscription, role: Role::Follower };

@@ -2,6 +2,7 @@
 
 mod answers;
 mod gate;
+mod gate_domain;
 mod hand_over;
 mod model;
 mod requests;

@@ -82,6 +82,7 @@ impl Accumulator {
             Ok(answer) if answer.error.is_ok() && answer.producer_id >= 0 && answer.producer_epoch >= 0 => {
                 let (producer_id, epoch) = (answer.producer_id, answer.producer_epoch);
                 self.numbering = Numbering::Known(Identity { producer_id, epoch });
+                self.identity_tries = 0;
                 return;
             }
             Ok(answer) if answer.error.is_ok() => Setback::Unanswered(CallFailed::Malformed),
@@ -93,7 +94,10 @@ impl Accumulator {
             Setback::Unanswered(failed) => failed != CallFailed::Unsupported,
             Setback::Unreachable | Setback::NoLeader => true,
         };
-        let not_before = Some(later(now, self.settings.retry_backoff));
+        // Growing (KIP-580): a broker that answers nonsense is not asked ten times a second for ever.
+        let pause = self.settings.retry_backoff.saturating_mul(1 << self.identity_tries.min(6));
+        self.identity_tries = self.identity_tries.saturating_add(1);
+        let not_before = Some(later(now, pause.min(self.settings.retry_backoff_max)));
         self.numbering = Numbering::Wanted { not_before, last: Some(last) };
         if !passes {
             let waiting: Vec<TopicPartition> = self.active.iter().cloned().collect();

@@ -384,3 +384,24 @@ fn the_coordinator_is_told_why_we_join_again() {
     group.hears_of_rebalance().sends(GroupApi::JoinGroup).emits_joining();
     assert_eq!(group.last_join().0.reason.as_deref(), Some("group is already rebalancing"));
 }
+
+/// Found by a broker that lies (`tests/hostile`): it answers FindCoordinator and JoinGroup, and loses every SyncGroup. Each
+/// JoinGroup that was answered began the back-off anew, which made forty requests a second.
+#[test]
+fn a_coordinator_that_loses_every_sync_group_is_asked_ever_more_seldom() {
+    let mut group = Script::syncing(settings(AssignorKind::Range));
+    let mut pauses = Vec::new();
+    for generation in 2..8 {
+        group.answers(CallFailed::Disconnected).emits(GroupEvent::CoordinatorLost);
+        let pause = group.group.poll_timeout().expect("it looks for the coordinator again") - group.now;
+        pauses.push(pause);
+        group.after(pause).sends(GroupApi::FindCoordinator).answers(found());
+        group.emits(GroupEvent::CoordinatorFound(coordinator())).sends(GroupApi::JoinGroup).emits_joining();
+        let joined = group.follows(generation);
+        group.answers(joined).sends(GroupApi::SyncGroup);
+    }
+    assert!(pauses[5] > pauses[0] * 4, "{pauses:?}");
+    // Once it is stable, a lost coordinator is looked for soon.
+    group.answers(synced(&[0])).emits_stable(7).emits_assigned(7, &[0], &[0]).coordinator_lost();
+    assert!(group.group.poll_timeout().unwrap() - group.now < pauses[0] * 2);
+}

@@ -1,0 +1,3 @@
+#![no_main]
+
+milena_fuzz::target!("offsets_response");
