@@ -101,6 +101,14 @@ impl Stream for BatchStream {
             if fetched.last_offset() >= until {
                 fetched.acks().abandon(until);
             }
+            // Read from within: compaction may have left records only below that, and of none nobody acknowledges anything.
+            let from_within = fetched.first_offset() > fetched.decoded().header().base_offset();
+            if from_within && fetched.records().next().is_none() {
+                fetched
+                    .acks()
+                    .skip(fetched.first_offset()..until.min(fetched.last_offset().saturating_add(1)));
+                continue;
+            }
             let acks = Acks { lease: fetched.lease().clone(), counters: this.counters.clone() };
             return Poll::Ready(Some(Ok(Batch::new(fetched, acks, until))));
         }
