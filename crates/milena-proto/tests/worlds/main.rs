@@ -45,8 +45,9 @@ const CALM: Bound = Bound {
 };
 
 /// One kind of trouble each; and two that the gate is made for.
-const TROUBLES: [Bound; 7] = [
+const TROUBLES: [Bound; 8] = [
     CALM,
+    Bound { name: "reads at any time", reads_ahead: false, ..CALM },
     Bound { name: "a loss", losses: 1, ..CALM },
     Bound { name: "a late answer", late: 1, ..CALM },
     Bound { name: "an answer twice", repeats: 1, ..CALM },
