@@ -10,6 +10,7 @@ use milena_tests::fixture::verifiable::{
     Consumers, Outcome, Producer, ProducerSettings, Settings, Subject, wait_until,
 };
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 /// What a cluster looks like. All have one controller in a process of its own but [`Shape::One`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,9 @@ impl Shape {
         }
     }
 }
+
+/// Longest wait for one answer of an administrator.
+const ANSWER: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// What a scenario has.
 pub(crate) struct World {
@@ -119,9 +123,9 @@ impl World {
         };
         let mut seen = None;
         for _ in 0..600 {
-            if let Some(admin) = self.admin().await
-                && let Ok(groups) = admin.list_groups().await
-            {
+            let listed = async { self.admin().await?.list_groups().await.ok() };
+            // A question that hangs is asked again, like one that fails.
+            if let Ok(Some(groups)) = timeout(ANSWER, listed).await {
                 let listed = groups.into_iter().find(|listed| listed.group == self.group);
                 if listed
                     .as_ref()
@@ -150,7 +154,7 @@ impl World {
     pub(crate) async fn await_in_sync(&self, wanted: &[i32]) -> Outcome {
         let mut seen = None;
         for _ in 0..600 {
-            seen = self.in_sync().await;
+            seen = timeout(ANSWER, self.in_sync()).await.ok().flatten();
             if seen.as_deref() == Some(wanted) {
                 return Ok(());
             }
