@@ -35,10 +35,27 @@
 //! **Bounded memory.** Batches and records hold on to the bytes they came in, and these count against the budget
 //! ([`SourceBuilder::budget_bytes`]). A reader that stops reading, or never lets go, stops the fetching; heartbeats go on.
 //!
+//! # What is read, and from where on
+//!
+//! [Topics](SourceBuilder::topics), a [pattern](SourceBuilder::topics_matching) of them, or
+//! [partitions](SourceBuilder::partitions). In a group, partitions are shared; without one, all is read by this source. What appears
+//! later is found, and begins at its first record: with `auto.offset.reset=latest`, too, since nobody asked to leave out what is
+//! written before anybody can know of it (`milena.new.partitions`).
+//!
+//! A partition begins at the committed offset. Where there is none, [`SourceBuilder::start`] or `auto.offset.reset` says where. A
+//! failed or partial answer is never taken for "no offset": the partition waits. Offsets may be kept in a place of the program's
+//! own, under the same guarantees: [`OffsetStore`].
+//!
+//! # One stream, or one for each partition
+//!
+//! [`Source::batches`] and [`Source::records`] give everything in one stream, [`Source::partitions`] a stream for each partition that
+//! is assigned, which ends when it is given up. None of these waits for another: one that is polled slowly fills its partition's
+//! share of the budget, and the others go on.
+//!
 //! # Steering and watching
 //!
 //! [`Source`] is a handle: clone it, [pause](Source::pause), [seek](Source::seek), look at [`Source::status`], listen to
-//! [`Source::events`]. One clone reads.
+//! [`Source::events`], follow [`Source::assignments`], ask for the [lag](Source::lag). One clone reads.
 
 mod ack;
 mod assignments;

@@ -97,6 +97,11 @@ pub(crate) fn server_properties(
         }
     }
 
+    if options.racks {
+        lines.push(format!("broker.rack=r{}", me.node));
+        let selector = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+        lines.push(format!("replica.selector.class={selector}"));
+    }
     lines.extend(quick(options));
     lines.push(String::new());
     lines.join("\n")

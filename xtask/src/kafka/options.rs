@@ -14,6 +14,7 @@ pub struct Options {
     pub(crate) version: Version,
     pub(crate) nodes: i32,
     pub(crate) controller_apart: bool,
+    pub(crate) racks: bool,
     pub(crate) properties: Vec<(String, String)>,
     pub(crate) advertise: Option<Advertise>,
     pub(crate) listeners: Vec<(String, String)>,
@@ -36,6 +37,7 @@ impl Options {
             version,
             nodes: 1,
             controller_apart: false,
+            racks: false,
             properties: Vec::new(),
             advertise: None,
             listeners: Vec::new(),
@@ -58,6 +60,14 @@ impl Options {
     #[must_use]
     pub fn controller_apart(mut self) -> Self {
         self.controller_apart = true;
+        self
+    }
+
+    /// Puts each node into a rack of its own, `r1` and so on, and has leaders send consumers to the replica in theirs (KIP-392).
+    /// Not before 2.4.
+    #[must_use]
+    pub fn racks(mut self) -> Self {
+        self.racks = true;
         self
     }
 
