@@ -269,12 +269,13 @@ impl Task {
 
     fn fetch_limits(&self, max_bytes: i32) -> FetchLimits {
         let config = &self.shared.config;
+        let rack = config.rack().filter(|_| self.shared.table().follows_hints(clock::now()));
         FetchLimits {
             max_wait_ms: i32::try_from(config.max_wait().as_millis()).unwrap_or(i32::MAX),
             min_bytes: i32::try_from(config.min_bytes()).unwrap_or(i32::MAX),
             max_bytes,
             isolation: config.isolation().into(),
-            rack_id: config.rack().unwrap_or_default().to_owned(),
+            rack_id: rack.unwrap_or_default().to_owned(),
         }
     }
 
@@ -393,7 +394,8 @@ impl Task {
     fn handle_failure(&mut self, error: Error) {
         self.link = None;
         self.session.handle_failure();
-        self.shared.table().replica_failed(clock::now(), self.feed.broker);
+        let lease = self.shared.client.config().metadata_max_age();
+        self.shared.table().replica_failed(clock::now(), self.feed.broker, lease);
         self.release();
         self.pause(clock::now());
         self.shared.client.metadata().refresh_soon();

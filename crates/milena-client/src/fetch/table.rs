@@ -42,6 +42,8 @@ pub(super) struct Table {
     calm: BTreeMap<Feed, u64>,
     /// Assignments so far.
     tenures: u64,
+    /// Replicas are left alone until then: one has failed.
+    leaders_until: Option<Instant>,
     /// It is known what is ours, and no rebalance is under way.
     settled: bool,
     /// Partitions are assigned by topic id (KIP-848): a topic that was created again is not ours until its partitions are.
@@ -121,6 +123,7 @@ impl Table {
             version: 0,
             calm: BTreeMap::new(),
             tenures: 0,
+            leaders_until: None,
             settled: false,
             by_topic_id: false,
             feeds: BTreeMap::new(),
@@ -481,13 +484,21 @@ impl Table {
     }
 
     /// Nobody reads from this broker what it does not lead: it failed. Who was sent there by a leader asks the leader again.
-    pub(super) fn replica_failed(&mut self, now: Instant, broker: BrokerId) {
+    ///
+    /// The leader cannot know that, and would send it there again instead of records: for so long it is not told where we are.
+    pub(super) fn replica_failed(&mut self, now: Instant, broker: BrokerId, leaders_for: Duration) {
         self.version += 1;
         for entry in self.entries.values_mut() {
             if entry.leader != Some(broker) && entry.source(now) == Some(broker) {
                 entry.replica.handle_failure();
+                self.leaders_until = now.checked_add(leaders_for);
             }
         }
+    }
+
+    /// Whether leaders may send us to replicas.
+    pub(super) fn follows_hints(&self, now: Instant) -> bool {
+        self.leaders_until.is_none_or(|until| until <= now)
     }
 
     pub(super) fn note_committed(&mut self, tp: &TopicPartition, epoch: AssignmentEpoch, offset: i64) {

@@ -97,9 +97,10 @@ async fn a_replica_that_is_lost_sends_its_reader_back_to_the_leader_at_once() {
     let took = goes_on(&cluster, &mut batches, 5..10).await;
     assert!(took < Duration::from_secs(5), "{took:?}");
     assert_eq!(moves(&mut events), [""; 0]);
-    // And there again, some time after it is back: the leader says so at the next fetch from it.
+    // And there again, a lease later: the leader says so, once it is told again where the reader is.
     let before = asked(&cluster)[&2];
     cluster.start_broker(2).await.unwrap();
+    tokio::time::sleep(LONG).await;
     goes_on(&cluster, &mut batches, 10..20).await;
     assert!(asked(&cluster)[&2] > before + 5);
 }

@@ -5,6 +5,9 @@ use testkit::cluster::NewTopic;
 
 use super::*;
 
+/// What a group can speak.
+const BOTH: [&str; 2] = ["classic", "consumer"];
+
 fn create(cluster: &Cluster, name: &str, partitions: i32) {
     cluster.create_topic(&NewTopic::new(name, partitions)).unwrap();
 }
@@ -18,8 +21,20 @@ fn assigned(event: &Event) -> Option<Vec<String>> {
 
 #[tokio::test(start_paused = true)]
 async fn a_pattern_finds_new_topics_and_lets_go_of_deleted_ones() {
+    for protocol in BOTH {
+        a_pattern_finds_new_topics_and_lets_go_of_deleted_ones_by(protocol).await;
+    }
+}
+
+async fn a_pattern_finds_new_topics_and_lets_go_of_deleted_ones_by(protocol: &str) {
     let cluster = three().topic("orders-eu", 1).topic("bills", 1).start_in_memory().unwrap();
-    let source = on(&cluster).group("g").topics_matching("orders-.*").build().await.unwrap();
+    let source = on(&cluster)
+        .property("group.protocol", protocol)
+        .group("g")
+        .topics_matching("orders-.*")
+        .build()
+        .await
+        .unwrap();
     let (mut events, mut batches) = (source.events(), source.batches());
     cluster.append("bills", 0, ["no"]).unwrap();
     // Two partitions, written to before anybody knows of them: nothing of that is left out, although the policy is latest.
@@ -65,8 +80,20 @@ async fn a_topic_that_is_not_shown_for_a_moment_is_not_let_go() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pattern_that_matches_nothing_yet_waits() {
+    for protocol in BOTH {
+        a_pattern_that_matches_nothing_yet_waits_by(protocol).await;
+    }
+}
+
+async fn a_pattern_that_matches_nothing_yet_waits_by(protocol: &str) {
     let cluster = three().start_in_memory().unwrap();
-    let source = on(&cluster).group("g").topics_matching("orders|__.*").build().await.unwrap();
+    let source = on(&cluster)
+        .property("group.protocol", protocol)
+        .group("g")
+        .topics_matching("orders|__.*")
+        .build()
+        .await
+        .unwrap();
     let mut batches = source.batches();
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(source.status().len(), 0);
@@ -80,9 +107,23 @@ async fn a_pattern_that_matches_nothing_yet_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn all_members_of_a_group_with_a_pattern_get_their_share_of_a_new_topic() {
+    for protocol in BOTH {
+        all_members_of_a_group_with_a_pattern_get_their_share_of_a_new_topic_by(protocol).await;
+    }
+}
+
+async fn all_members_of_a_group_with_a_pattern_get_their_share_of_a_new_topic_by(protocol: &str) {
     let cluster = three().topic("a-1", 2).start_in_memory().unwrap();
-    let join = || on(&cluster).group("g").topics_matching("a-.*").property("auto.offset.reset", "earliest");
-    let (one, two) = (join().build().await.unwrap(), join().build().await.unwrap());
+    // Members with one seed would have one member id (KIP-1082).
+    let join = |seed: u32| {
+        on(&cluster)
+            .property("milena.seed", seed)
+            .property("group.protocol", protocol)
+            .group("g")
+            .topics_matching("a-.*")
+            .property("auto.offset.reset", "earliest")
+    };
+    let (one, two) = (join(1).build().await.unwrap(), join(2).build().await.unwrap());
     until("two shares", || one.status().len() == 1 && two.status().len() == 1).await;
     create(&cluster, "a-2", 2);
     until("larger shares", || one.status().len() == 2 && two.status().len() == 2).await;
