@@ -36,8 +36,10 @@ impl Stop {
             signals.next().await;
             // Nobody may listen any more, which is fine.
             let _ = sender.send(true);
-            while !second_ends {
-                signals.next().await;
+            if !second_ends {
+                loop {
+                    signals.next().await;
+                }
             }
             // `timeout` and some shells send one signal to the process and one to its group.
             let same = tokio::time::Instant::now() + SAME;

@@ -140,7 +140,7 @@ impl Error {
     }
 
     /// Names the broker whose answer it is about, and what was asked.
-    pub(crate) fn from_answer(self, origin: &Origin) -> Self {
+    pub(crate) fn of_answer(self, origin: &Origin) -> Self {
         self.api(origin.api, origin.version).at_broker(origin.broker, &origin.address)
     }
 

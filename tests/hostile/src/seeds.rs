@@ -48,7 +48,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
     seeds.push(Vec::new());
     // Something to begin with where everything is structured.
     seeds.push((0..=255).collect());
-    seeds.push((0..1024_u32).map(|n| (n * n >> 3) as u8).collect());
+    seeds.push((0..1024_u32).map(|n| ((n * n) >> 3) as u8).collect());
     seeds.retain(|seed| seed.len() <= SEED_MAX);
     seeds.sort();
     seeds.dedup();

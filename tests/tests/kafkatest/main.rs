@@ -2,8 +2,9 @@
 //! Milena's verifiable clients, or Java's as the control.
 //!
 //! ```text
-//! cargo test -p milena-tests --release --test kafkatest                                everything, with Milena
-//! cargo test -p milena-tests --release --test kafkatest -- --subject java              the control
+//! cargo test -p milena-tests --release --test kafkatest                                one scenario of each kind
+//! cargo test -p milena-tests --release --test kafkatest -- --all                       everything, with Milena
+//! cargo test -p milena-tests --release --test kafkatest -- --all --subject java        the control
 //! cargo test -p milena-tests --release --test kafkatest -- --times 5 --only fencing    some, five times in a row
 //! ```
 //!

@@ -101,7 +101,7 @@ pub(super) fn apply(
             PartitionOutcome::Fatal { error } => events.push(partition.fatal(error)),
             PartitionOutcome::Malformed { offset, error } => {
                 let error = Error::new(ErrorKind::CorruptBatch).source(error).at(&tp).offset(offset);
-                let error = error.from_answer(from.origin);
+                let error = error.of_answer(from.origin);
                 events.push(malformed(&mut table, now, &tp, stamp.epoch, offset, error));
                 applied.progress = false;
             }
@@ -162,7 +162,7 @@ impl PartitionAnswer<'_> {
         entry.refused = 0;
         entry.backoff.reset();
         let chunk = Chunk::new(entry.lease.clone(), fetched, self.shared.is_committed_only(), log);
-        Some(chunk.from_answer(self.origin.clone()))
+        Some(chunk.of_answer(self.origin.clone()))
     }
 
     fn log(&mut self, log: FetchedEnds) {
@@ -192,7 +192,7 @@ impl PartitionAnswer<'_> {
             let error = Error::new(ErrorKind::Malformed)
                 .message(format!("the answer ends within the next batch; {asked} bytes were asked for"))
                 .at(self.tp)
-                .from_answer(self.origin)
+                .of_answer(self.origin)
                 .doing("fetching");
             return Some(Event::Trouble { error });
         }
@@ -200,7 +200,7 @@ impl PartitionAnswer<'_> {
         let error = Error::new(ErrorKind::TooLarge)
             .message(format!("the next batch has {wanted} bytes; an answer may have {most}"))
             .at(self.tp)
-            .from_answer(self.origin);
+            .of_answer(self.origin);
         Some(Event::Stuck { partition: self.tp.clone(), error })
     }
 
@@ -241,14 +241,14 @@ impl PartitionAnswer<'_> {
         self.applied.refresh = true;
         tracing::debug!(target: "milena::fetch", partition = %self.tp, %error, "refused, trying again");
         self.entry.refused = self.entry.refused.saturating_add(1);
-        let error = Error::broker(error).at(self.tp).from_answer(self.origin).doing("fetching");
+        let error = Error::broker(error).at(self.tp).of_answer(self.origin).doing("fetching");
         (self.entry.refused >= TOLD_FROM).then_some(Event::Trouble { error })
     }
 
     fn fatal(&mut self, error: ErrorCode) -> Event {
         self.entry.not_before = Some(self.now + LEISURE);
         self.applied.refresh = true;
-        let error = Error::broker(error).at(self.tp).from_answer(self.origin).doing("fetching");
+        let error = Error::broker(error).at(self.tp).of_answer(self.origin).doing("fetching");
         Event::Trouble { error }
     }
 }
@@ -258,7 +258,7 @@ fn silence(Silence { partition, offset, end }: Silence, origin: &Origin) -> Even
         .message(format!("the log goes on to {end}, says its broker, and sends nothing of that"))
         .at(&partition)
         .offset(offset)
-        .from_answer(origin);
+        .of_answer(origin);
     Event::Trouble { error }
 }
 

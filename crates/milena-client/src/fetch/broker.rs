@@ -301,7 +301,7 @@ impl Task {
         let (version, wait, transfer) = (answer.version, answer.wait, answer.transfer);
         let frame = link.share(answer.frame, Some(credit));
         let response = decode::<FetchRequest>(version, frame)
-            .map_err(|error| error.from_answer(&link.origin::<FetchRequest>(version)))?;
+            .map_err(|error| error.of_answer(&link.origin::<FetchRequest>(version)))?;
         let origin = link.origin::<FetchRequest>(version);
         self.link = Some(link);
         Ok(Answered { response, held, origin, wait, transfer })
@@ -325,14 +325,14 @@ impl Task {
                 if refused.is_violation() {
                     self.link = None;
                     let error = Error::new(ErrorKind::Malformed).source(refused);
-                    return self.handle_failure(error.from_answer(&answered.origin));
+                    return self.handle_failure(error.of_answer(&answered.origin));
                 }
                 self.release();
                 self.pause(now);
                 self.refused += 1;
                 if self.refused >= TOLD_FROM {
                     let error = Error::new(ErrorKind::Malformed).source(refused).doing("fetching");
-                    self.shared.events.send(Event::Trouble { error: error.from_answer(&answered.origin) });
+                    self.shared.events.send(Event::Trouble { error: error.of_answer(&answered.origin) });
                 }
                 return;
             }

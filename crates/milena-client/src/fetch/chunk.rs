@@ -89,7 +89,7 @@ impl Chunk {
     }
 
     /// Says whose answer it was.
-    pub(crate) fn from_answer(self, origin: Origin) -> Self {
+    pub(crate) fn of_answer(self, origin: Origin) -> Self {
         Self { origin: Some(origin), ..self }
     }
 }

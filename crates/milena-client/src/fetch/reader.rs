@@ -79,7 +79,7 @@ impl Reader {
                             let (lease, offset) = (chunk.lease, chunk.next);
                             let error = Error::corrupt(lease.partition(), offset, error);
                             let error = match &chunk.origin {
-                                Some(origin) => error.from_answer(origin),
+                                Some(origin) => error.of_answer(origin),
                                 None => error,
                             };
                             return Poll::Ready(Some(Ok(Read::Corrupt { lease, offset, error })));

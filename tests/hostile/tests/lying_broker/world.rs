@@ -61,17 +61,20 @@ impl Told {
 
 const TOLD_MAX: usize = 2000;
 
+/// The ranges of offsets that were handed out, by partition.
+type Read = Arc<Mutex<BTreeMap<i32, Vec<(i64, i64)>>>>;
+
 /// A consumer and the task that reads it.
 pub(crate) struct Reading {
     pub(crate) consumer_ended: Arc<Mutex<Option<String>>>,
     pub(crate) control: client::consumer::Control,
-    read: Arc<Mutex<BTreeMap<i32, Vec<(i64, i64)>>>>,
+    read: Read,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Reading {
     fn new(mut consumer: Consumer, told: Told) -> Self {
-        let read: Arc<Mutex<BTreeMap<i32, Vec<(i64, i64)>>>> = Arc::default();
+        let read: Read = Arc::default();
         let ended: Arc<Mutex<Option<String>>> = Arc::default();
         let control = consumer.control().clone();
         let (mut events, again) = (control.events(), control.clone());

@@ -90,6 +90,9 @@ struct Session<W: Write> {
     /// What happened while a commit was under way.
     held: VecDeque<Event>,
     is_eager: bool,
+    /// A classic member whose rebalances are cooperative.
+    is_cooperative: bool,
+    is_closing: bool,
     /// Whether an assignment stands that was told.
     is_assigned: bool,
     verbose: bool,
@@ -117,6 +120,8 @@ impl<W: Write> Session<W> {
             source,
             held: VecDeque::new(),
             is_eager: args.is_classic() && is_eager(config),
+            is_cooperative: args.is_classic() && !is_eager(config),
+            is_closing: false,
             is_assigned: false,
             verbose,
             commits: !args.enable_autocommit,
@@ -286,7 +291,16 @@ impl<W: Write> Session<W> {
                 self.is_assigned = true;
                 self.teller.tell("partitions_assigned", json!({ "partitions": listed(&added) }))
             }
-            Event::Revoked { partitions, .. } => self.revoked(&listed(&partitions)),
+            Event::Revoked { partitions, .. } => {
+                self.revoked(&listed(&partitions))?;
+                // Java's cooperative listeners hear of what stays theirs at once, before the next join: `onJoinComplete` calls
+                // both, the second one mostly with nothing.
+                if self.is_cooperative && !self.is_closing {
+                    self.is_assigned = true;
+                    return self.teller.tell("partitions_assigned", json!({ "partitions": [] }));
+                }
+                Ok(())
+            }
             Event::Lost { partitions, .. } => self.revoked(&listed(&partitions)),
             // Java's eager listeners hear of every rebalance, also those that have nothing to give up.
             Event::Joining { .. } if self.is_eager && self.is_assigned => self.revoked(&[]),
@@ -304,6 +318,7 @@ impl<W: Write> Session<W> {
 
     /// Commits, leaves, and tells what happens on the way.
     async fn close(&mut self) -> Result<(), Failure> {
+        self.is_closing = true;
         let left =
             self.close_by.map_or(self.close_timeout, |by| by.saturating_duration_since(Instant::now()));
         let source = self.source.clone();
