@@ -38,7 +38,8 @@ fn all_varints_of_up_to_three_bytes() {
         }
     }
     // The low bits of a byte never change what its neighbours mean: of the first two, the edges and every third.
-    let some = |byte: &u8| *byte < 3 || byte % 3 == 0 || *byte > 0x7d && *byte < 0x83 || *byte > 0xfc;
+    let some =
+        |byte: &u8| *byte < 3 || byte.is_multiple_of(3) || *byte > 0x7d && *byte < 0x83 || *byte > 0xfc;
     for one in (0..=u8::MAX).filter(some) {
         for two in (0..=u8::MAX).filter(some) {
             for three in 0..=u8::MAX {
