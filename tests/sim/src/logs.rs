@@ -188,6 +188,11 @@ impl Logs {
         Some(end)
     }
 
+    /// Whether the end of a log was cut off, once at least.
+    pub(crate) fn is_cut(&self, at: &TopicPartition) -> bool {
+        self.cuts.contains_key(at)
+    }
+
     /// All that was ever in a partition.
     pub(crate) fn log(&mut self, at: &TopicPartition) -> Log {
         let now = self.cluster.records(&at.topic, at.partition);

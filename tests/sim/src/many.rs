@@ -21,7 +21,7 @@ pub struct Many {
 
 /// Lives through them, and prints what is wrong as it is found.
 ///
-/// A world takes milliseconds of real time. One that takes [`STUCK`] has a task that does not return, or loops while no simulated
+/// A world takes milliseconds of real time. One that takes `STUCK` has a task that does not return, or loops while no simulated
 /// time passes, which nothing inside of it can tell: its seed is printed, and the process ends.
 pub fn run(many: &Many) -> Total {
     let (next, total) = (AtomicU64::new(many.from), Mutex::new(Total::default()));
