@@ -76,6 +76,9 @@ impl Logs {
         if self.cluster.append_batch(&at.topic, at.partition, &batch).is_ok() {
             let values = (first..).zip(values).collect();
             self.open.push(Txn { producer_id, at: at.clone(), first, values });
+        } else {
+            // Nobody leads the partition: there is none.
+            self.changed(at, Change::Ended(first));
         }
     }
 

@@ -169,10 +169,11 @@ impl Options {
         let brokers = self.brokers.unsigned_abs() as usize;
         // From each broker over up to four connections.
         let fetched = if batch <= floor { 0 } else { batch * (4 * brokers + 1) };
-        // What a program holds may be a record of a batch each, and what decompresses it rounds up.
+        // What a program holds may be a record of a batch each, and what decompresses it rounds up; so do the batches that are on
+        // their way to it: decoded ahead, in the stream, and the next one.
         let buffer = (2 * batch).max(DECOMPRESSED_MIN);
         let decompressed =
-            if self.compression == Compression::None { 0 } else { buffer * (self.in_hand + 2) };
+            if self.compression == Compression::None { 0 } else { buffer * (self.in_hand + 3) };
         Bounds {
             is_committed: self.is_committed,
             is_classic: !self.is_consumer,
