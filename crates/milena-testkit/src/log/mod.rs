@@ -94,7 +94,9 @@ impl Log {
 
     /// The last stable offset: where the oldest transaction begins that is open, or whose end is not replicated yet.
     pub fn last_stable_offset(&self, high_watermark: i64) -> i64 {
-        self.txns.first_unstable(high_watermark).map_or(high_watermark, |first| first.min(high_watermark))
+        // `UnifiedLog.maybeIncrementFirstUnstableOffset`: a transaction that began below the start holds everything back.
+        let first = self.txns.first_unstable(high_watermark).map(|first| first.max(self.start_offset));
+        first.map_or(high_watermark, |first| first.min(high_watermark))
     }
 
     /// Notes that a leader of this epoch begins at the log's end (Java: `UnifiedLog.assignEpochStartOffset`).
@@ -200,7 +202,8 @@ impl Log {
     /// Reads the producers' state again from what is left, as a broker does after a truncation.
     fn rebuild_producers(&mut self) {
         self.producers = ProducerStates::default();
-        self.txns = TxnIndex::default();
+        // What began below the start is in no batch any more, but in the producers' snapshots that a broker begins with.
+        self.txns = self.txns.begun_below(self.start_offset);
         let batches: Vec<_> = self.batches.iter().cloned().collect();
         for stored in batches {
             let marker = stored.header.is_control().then(|| marker_of(&stored.bytes)).flatten();

@@ -182,6 +182,22 @@ fn an_open_transaction_holds_the_last_stable_offset_back() {
     assert_eq!(log.txns().aborted_between(0, 1).count(), 0);
 }
 
+/// Deleting its records does not end a transaction, nor does the next leader forget it.
+#[test]
+fn an_open_transaction_below_the_start_holds_everything_back() {
+    let mut log = Log::default();
+    transactional(&mut log, &["t1", "t2"], 7, 0);
+    append(&mut log, &batch(&["plain"], |_| ())).unwrap();
+    append(&mut log, &batch(&["cut"], |_| ())).unwrap();
+    log.advance_start(2);
+    assert_eq!(log.last_stable_offset(4), 2);
+    log.truncate_to(3);
+    assert_eq!(log.last_stable_offset(3), 2);
+    let marker = ControlMarker::Commit { coordinator_epoch: 0 };
+    assert_eq!(log.append_marker(7, 0, marker, 0, 0), Ok(3));
+    assert_eq!(log.last_stable_offset(4), 4);
+}
+
 #[test]
 fn an_old_coordinators_marker_is_refused() {
     let mut log = Log::default();

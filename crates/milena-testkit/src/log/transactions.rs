@@ -78,6 +78,12 @@ impl TxnIndex {
         self.ended.retain(|(_, last)| *last >= high_watermark);
     }
 
+    /// Only the open ones that began below an offset.
+    pub(super) fn begun_below(&self, start_offset: i64) -> Self {
+        let open = self.open.iter().filter(|(_, first)| **first < start_offset);
+        Self { open: open.map(|(producer, first)| (*producer, *first)).collect(), ..Self::default() }
+    }
+
     pub(super) fn advance_start(&mut self, start_offset: i64) {
         self.aborted.retain(|txn| txn.last_offset >= start_offset);
     }
