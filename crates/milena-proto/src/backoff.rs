@@ -1,6 +1,6 @@
 //! Pauses between tries: exponential, capped, and scattered so that clients that failed together do not return together.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Says how long to pause before each next try.
 ///
@@ -47,6 +47,12 @@ impl Backoff {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
+}
+
+/// Settings may say "never".
+pub(crate) fn later(instant: Instant, by: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    instant.checked_add(by).or_else(|| instant.checked_add(FAR)).unwrap_or(instant)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::types::RequestId;
-use crate::wire::Coordinator;
+use crate::wire::{Coordinator, ErrorCode};
 
 /// What is known of the group's coordinator.
 #[derive(Debug)]
@@ -67,4 +67,14 @@ impl Search {
     pub(super) fn lose(&mut self, now: Instant) {
         self.state = State::Unknown { not_before: now.checked_add(self.backoff.next_delay()) };
     }
+}
+
+/// The coordinator is another broker, or none at the moment.
+pub(super) fn is_another_coordinator(error: ErrorCode) -> bool {
+    matches!(error, ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE)
+}
+
+/// Worth another try after a pause. UNKNOWN_SERVER_ERROR is what a broker says that stumbled.
+pub(super) fn is_temporary(error: ErrorCode) -> bool {
+    error.is_retriable() || error == ErrorCode::UNKNOWN_SERVER_ERROR
 }

@@ -15,6 +15,7 @@ mod close;
 mod consumer;
 pub mod consumer_protocol;
 mod coordinator;
+mod departure;
 mod event;
 mod heartbeat;
 mod membership;

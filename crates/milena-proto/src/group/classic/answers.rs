@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use super::state::{Identity, Joined, Joining, Leaving, Role, State, Syncing, Then};
-use super::{Classic, IMMEDIATE_TRIES, later};
+use super::state::{Identity, Joined, Joining, Role, State, Syncing, Then};
+use super::{Classic, IMMEDIATE_TRIES};
+use crate::backoff::later;
 use crate::group::consumer_protocol::{Assignment, PROTOCOL_TYPE};
+use crate::group::coordinator::{is_another_coordinator, is_temporary};
+use crate::group::departure::Leaving;
 use crate::group::heartbeat::Beat;
 use crate::group::{AssignorKind, GroupApi, GroupError, GroupEvent, GroupResponse, JoinReason, LostReason};
 use crate::types::{CallFailed, RequestId, TopicName, TopicPartition};
@@ -348,14 +351,4 @@ impl Classic {
         };
         self.fail(LostReason::Fatal, error);
     }
-}
-
-/// The coordinator is another broker, or none at the moment.
-pub(super) fn is_another_coordinator(error: ErrorCode) -> bool {
-    matches!(error, ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE)
-}
-
-/// Worth another try after a pause. UNKNOWN_SERVER_ERROR is what a broker says that stumbled.
-fn is_temporary(error: ErrorCode) -> bool {
-    error.is_retriable() || error == ErrorCode::UNKNOWN_SERVER_ERROR
 }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::Classic;
 use super::state::{Joined, Role, State, Syncing};
-use super::{Classic, later};
+use crate::backoff::later;
 use crate::group::consumer_protocol::{self, Assignment, Subscription};
 use crate::group::{GroupEvent, JoinReason, Member, PartitionRacks};
 use crate::types::TopicName;

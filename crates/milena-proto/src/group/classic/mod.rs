@@ -8,16 +8,17 @@ mod state;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use self::state::{Departure, Identity, Joining, Leaving, Revoking, State, Syncing, Then};
-use super::coordinator::Search;
+use self::state::{Identity, Joining, Revoking, State, Syncing, Then};
+use super::coordinator::{Search, is_another_coordinator};
+use super::departure::{Departure, Leaving};
 use super::heartbeat::Heartbeat;
 use super::{
     AssignorKind, GroupError, GroupEvent, GroupSettings, JoinReason, LostReason, MembershipOperation,
     PartitionRacks,
 };
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, later};
 use crate::types::{Generation, MemberSnapshot, RequestId, TopicName, TopicPartition};
 use crate::wire::{Coordinator, ErrorCode};
 
@@ -139,7 +140,7 @@ impl Classic {
     }
 
     pub(super) fn handle_commit_refused(&mut self, now: Instant, generation: Generation, error: ErrorCode) {
-        if answers::is_another_coordinator(error) {
+        if is_another_coordinator(error) {
             return self.lose_coordinator(now);
         }
         let ours = self.identity.generation == Some(generation);
@@ -431,10 +432,4 @@ impl Classic {
     fn pause(&mut self, now: Instant) -> Option<Instant> {
         Some(later(now, self.backoff.next_delay()))
     }
-}
-
-/// Settings may say "never".
-fn later(instant: Instant, by: Duration) -> Instant {
-    const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-    instant.checked_add(by).or_else(|| instant.checked_add(FAR)).unwrap_or(instant)
 }

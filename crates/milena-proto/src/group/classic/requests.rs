@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::Classic;
 use super::state::{Joined, Joining, State, Syncing};
-use super::{Classic, later};
+use crate::backoff::later;
 use crate::group::consumer_protocol::{self, Subscription};
 use crate::group::heartbeat::Beat;
 use crate::group::{GroupCall, GroupEvent, GroupRequest, JoinReason, Target};

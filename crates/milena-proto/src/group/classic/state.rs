@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::group::{AssignorKind, JoinReason, Member, MembershipOperation};
+use crate::group::departure::{Departure, Leaving};
+use crate::group::{AssignorKind, JoinReason, Member};
 use crate::types::{Generation, RequestId, TopicName, TopicPartition};
 
 /// Who the coordinator takes us for.
@@ -95,43 +96,4 @@ pub(super) struct Revoking {
 pub(super) enum Then {
     Rejoin(JoinReason),
     Leave(Departure),
-}
-
-#[derive(Debug)]
-pub(super) struct Leaving {
-    /// The LeaveGroup under way. There is only one.
-    pub(super) asked: Option<RequestId>,
-    pub(super) give_up_at: Instant,
-    pub(super) departure: Departure,
-}
-
-/// Why a member leaves, and so what it is afterwards.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Departure {
-    /// It may subscribe again.
-    Unsubscribed,
-    /// The application stands still; it may go on.
-    Stalled,
-    /// The end.
-    Closed(MembershipOperation),
-}
-
-impl Departure {
-    /// What the coordinator is told (KIP-800), in Java's words.
-    pub(super) fn reason(self) -> &'static str {
-        match self {
-            Self::Unsubscribed => "the consumer unsubscribed from all topics",
-            // It is not a poll here, but those are the words that people search logs for.
-            Self::Stalled => "consumer poll timeout has expired.",
-            Self::Closed(_) => "the consumer is being closed",
-        }
-    }
-
-    /// Whoever does not close leaves as it would by default.
-    pub(super) fn operation(self) -> MembershipOperation {
-        match self {
-            Self::Closed(operation) => operation,
-            Self::Unsubscribed | Self::Stalled => MembershipOperation::Default,
-        }
-    }
 }

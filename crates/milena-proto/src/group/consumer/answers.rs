@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::reconcile::EXPECTANT_BEATS;
-use super::state::{Joining, Leaving, Revoking, State, Target, Then};
-use super::{Consumer, IMMEDIATE_TRIES, later};
+use super::state::{Joining, Revoking, State, Target, Then};
+use super::{Consumer, IMMEDIATE_TRIES};
+use crate::backoff::later;
+use crate::group::coordinator::{is_another_coordinator, is_temporary};
+use crate::group::departure::Leaving;
 use crate::group::heartbeat::Beat;
 use crate::group::{GroupApi, GroupError, GroupEvent, GroupProtocol, GroupResponse, JoinReason, LostReason};
 use crate::types::{CallFailed, Generation, RequestId, TopicId};
@@ -285,14 +288,4 @@ fn to_target(assignment: Vec<(TopicId, Vec<i32>)>) -> Target {
         .flat_map(|(topic, partitions)| partitions.into_iter().map(move |partition| (topic, partition)))
         .filter(|(_, partition)| *partition >= 0);
     Target(partitions.collect::<BTreeSet<_>>())
-}
-
-/// The coordinator is another broker, or none at the moment.
-pub(super) fn is_another_coordinator(error: ErrorCode) -> bool {
-    matches!(error, ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE)
-}
-
-/// Worth another try after a pause. UNKNOWN_SERVER_ERROR is what a broker says that stumbled.
-fn is_temporary(error: ErrorCode) -> bool {
-    error.is_retriable() || error == ErrorCode::UNKNOWN_SERVER_ERROR
 }

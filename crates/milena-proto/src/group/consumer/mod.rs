@@ -13,14 +13,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use self::answers::FallBack;
-use self::state::{Departure, Joining, Leaving, Owned, Revoking, State, Target, Then, Told};
+use self::state::{Joining, Owned, Revoking, State, Target, Then, Told};
 use super::classic::Classic;
-use super::coordinator::Search;
+use super::coordinator::{Search, is_another_coordinator};
+use super::departure::{Departure, Leaving};
 use super::heartbeat::Heartbeat;
 use super::{
     GroupError, GroupEvent, GroupSettings, JoinReason, LostReason, MembershipOperation, PartitionRacks,
 };
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, later};
 use crate::types::{Generation, MemberSnapshot, RequestId, TopicId, TopicName, TopicPartition};
 use crate::wire::{Coordinator, ErrorCode};
 
@@ -201,7 +202,7 @@ impl Consumer {
     }
 
     pub(super) fn handle_commit_refused(&mut self, now: Instant, generation: Generation, error: ErrorCode) {
-        if answers::is_another_coordinator(error) {
+        if is_another_coordinator(error) {
             return self.lose_coordinator(now);
         }
         let ours = self.epoch.is_some_and(|epoch| (self.joined_at..=epoch).contains(&generation));
@@ -447,10 +448,4 @@ impl Consumer {
         self.last_id += 1;
         RequestId(self.last_id)
     }
-}
-
-/// Settings may say "never".
-fn later(instant: Instant, by: Duration) -> Instant {
-    const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-    instant.checked_add(by).or_else(|| instant.checked_add(FAR)).unwrap_or(instant)
 }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use super::Consumer;
 use super::state::{IdPartition, Revoking, State, Target, Then};
-use super::{Consumer, later};
+use crate::backoff::later;
 use crate::group::{GroupEvent, LostReason};
 use crate::types::{TopicId, TopicPartition};
 

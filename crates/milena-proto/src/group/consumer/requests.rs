@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::state::{Departure, Joining, State, Told};
-use super::{Consumer, later};
+use super::Consumer;
+use super::state::{Joining, State, Told};
+use crate::backoff::later;
+use crate::group::departure::Departure;
 use crate::group::heartbeat::Beat;
 use crate::group::{GroupCall, GroupEvent, GroupRequest, JoinReason, MembershipOperation, Target};
 use crate::types::Generation;

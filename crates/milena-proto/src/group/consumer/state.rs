@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use crate::group::{JoinReason, MembershipOperation};
-use crate::types::{RequestId, TopicId, TopicName, TopicPartition};
+use crate::group::JoinReason;
+use crate::group::departure::{Departure, Leaving};
+use crate::types::{TopicId, TopicName, TopicPartition};
 
 /// A partition as the coordinator names it.
 pub(super) type IdPartition = (TopicId, i32);
@@ -52,25 +53,6 @@ pub(super) enum Then {
     /// That the partitions are free.
     Acknowledge,
     Leave(Departure),
-}
-
-#[derive(Debug)]
-pub(super) struct Leaving {
-    /// The heartbeat under way. There is only one.
-    pub(super) asked: Option<RequestId>,
-    pub(super) give_up_at: Instant,
-    pub(super) departure: Departure,
-}
-
-/// Why a member leaves, and so what it is afterwards.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Departure {
-    /// It may subscribe again.
-    Unsubscribed,
-    /// The application stands still; it may go on.
-    Stalled,
-    /// The end.
-    Closed(MembershipOperation),
 }
 
 /// All that the coordinator wants a member to have.

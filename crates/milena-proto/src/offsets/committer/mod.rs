@@ -4,10 +4,10 @@ mod outcome;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::assignments::{Assignment, Assignments, FenceReason, Stamp};
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, later};
 use crate::offsets::gate::{self, Refusal};
 use crate::offsets::{
     CommitCounters, CommitError, CommitEvent, CommitSettings, Committable, WireEpochPolicy,
@@ -525,11 +525,6 @@ impl Dirty {
     fn at(&self) -> Instant {
         self.not_before.map_or(self.due, |not_before| self.due.max(not_before))
     }
-}
-
-/// `Instant` addition panics where the clock's range ends; a century says "never" as well.
-fn later(now: Instant, wait: Duration) -> Instant {
-    now.checked_add(wait).or_else(|| now.checked_add(Duration::from_secs(100 * 365 * 86_400))).unwrap_or(now)
 }
 
 /// What a commit outside of any membership carries.

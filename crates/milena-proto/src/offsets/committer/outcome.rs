@@ -3,8 +3,9 @@
 use std::mem;
 use std::time::Instant;
 
-use super::{Committer, Dirty, Failed, InFlight, Sent, later};
+use super::{Committer, Dirty, Failed, InFlight, Sent};
 use crate::assignments::Assignments;
+use crate::backoff::later;
 use crate::offsets::answer::Answer;
 use crate::offsets::gate::Refusal;
 use crate::offsets::{CommitError, CommitEvent};
